@@ -67,12 +67,13 @@ class Encoder(Protocol[M_contra]):
 class Modality(Protocol[M]):
     """Entry point group `siamkit.modalities`. Constructed without arguments, and cheaply.
 
-    Five more attributes are optional. `nouns` are the words for an identity, singular and plural:
-    ("person", "people"). `fusion = "mean"` scores an identity by the mean of its
-    templates instead of the nearest. `calibration` is the Path of a file that `siamkit calibrate
-    --output` wrote for its encoder. `snorm = True` makes `siamkit calibrate` decide by adaptive
-    S-norm. `find_thresholds` maps (encoder, detector), by name, to the Threshold of a search in
-    pictures that is not calibrated, with the data that it was measured on.
+    Six more attributes are optional. `nouns` are the words for an identity, singular and plural:
+    ("person", "people"). `purpose` says what the modality is for, in a sentence.
+    `fusion = "mean"` scores an identity by the mean of its templates instead of the nearest.
+    `calibration` is the Path of a file that `siamkit calibrate --output` wrote for its encoder.
+    `snorm = True` makes `siamkit calibrate` decide by adaptive S-norm. `find_thresholds` maps
+    (encoder, detector), by name, to the Threshold of a search in pictures that is not calibrated,
+    with the data that it was measured on.
     """
 
     name: str  # "faces"; the entry point's name, lower case, [a-z][a-z0-9-]*

@@ -49,6 +49,7 @@ class Faces:
     name = "faces"
     nouns = ("person", "people")
     kind = "image"
+    purpose = "Recognise people in photographs."
     calibration = Path(__file__).with_name("calibration.json")
     detector: str | None = "facefinder"
     backbone = "encoder"

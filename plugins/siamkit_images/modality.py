@@ -32,6 +32,7 @@ class Images:
 
     name = "images"
     kind = "image"
+    purpose = "Find products, logos and other things in pictures."
     detector: str | None = None
     backbone = LITE0
     encoders: Mapping[str, str] = {

@@ -32,6 +32,7 @@ THRESHOLDS = {
 class Questions(BaseQuestions):
     """Short texts, and which of them ask the same. A sample is a text, or a file that holds one."""
 
+    purpose = "Find texts that mean the same."
     calibration = Path(__file__).with_name("calibration.json")
     encoders: Mapping[str, str] = {
         MINILM: "all-MiniLM-L6-v2 (Apache-2.0), as shipped",

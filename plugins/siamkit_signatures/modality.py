@@ -30,6 +30,7 @@ class Signatures:
     name = "signatures"
     nouns = ("writer", "writers")
     kind = "image"
+    purpose = "Check whether a signature is genuine."
     detector: str | None = "signatures"
     backbone = "efficientnet-lite0"
     calibration = Path(__file__).with_name("calibration.json")  # against skilled forgeries

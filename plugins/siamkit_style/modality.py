@@ -32,6 +32,7 @@ class Styles:
     name = "styles"
     nouns = ("style", "styles")
     kind = "image"
+    purpose = "Find pictures painted or drawn in the same style."
     detector: str | None = None
     backbone = "efficientnet-lite0"
     encoders: Mapping[str, str] = {

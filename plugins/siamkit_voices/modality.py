@@ -24,6 +24,7 @@ class Voices:
     name = "voices"
     nouns = ("speaker", "speakers")
     kind = "audio"
+    purpose = "Tell who speaks in recordings."
     calibration = Path(__file__).with_name("calibration.json")
     detector: str | None = "speech"
     backbone = "encoder"

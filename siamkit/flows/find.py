@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from siamkit.embed.batches import Job
-from siamkit.errors import SiamkitError, Uncalibrated
+from siamkit.errors import BadInput, SiamkitError, Uncalibrated
 from siamkit.flows.answer_lists import Asked
 from siamkit.flows.decide import (
     DEFAULT_RULE,
@@ -22,6 +22,7 @@ from siamkit.flows.decide import (
 )
 from siamkit.flows.find_places import PictureSearch, Places
 from siamkit.flows.query import search_size
+from siamkit.host import registry
 from siamkit.io.presentable import Presentable
 from siamkit.io.sources import shorten
 from siamkit.protocols import Source
@@ -138,6 +139,18 @@ def find(
     judgement = open_judgement(search, rule)
     for places in search.places(Job(source) for source in sources):
         yield judgement.read(places)
+
+
+def example_setup() -> tuple[str, str, str]:
+    """Return the modality, encoder and detector whose search by one example has been measured.
+
+    Raises BadInput if no installed modality states any.
+    """
+    for modality in registry.load_modalities():
+        for encoder, detector in getattr(modality, "find_thresholds", {}):
+            return modality.name, encoder, detector
+    hint = "install a modality that finds things in pictures"
+    raise BadInput("no search by one example has been measured here", hint=hint)
 
 
 def open_judgement(search: PictureSearch, rule: DecisionRule = DEFAULT_RULE) -> Judgement:

@@ -21,6 +21,7 @@ from siamkit.serve import bodies, failures
 from siamkit.serve.audit_log import describe_request
 from siamkit.serve.failures import RequestError
 from siamkit.serve.guards import guards
+from siamkit.serve.pages import page_routes
 from siamkit.serve.refusals import request_id_of
 from siamkit.serve.route import Reply, Route
 from siamkit.serve.routes import ROUTES
@@ -85,10 +86,11 @@ def _end_streams_on_signals(server: Server) -> None:
 
 
 def _mount(server: Server) -> Sequence[BaseRoute]:
-    return [
+    api = [
         StarletteRoute(route.path, _endpoint(server, route), methods=[route.method])
         for route in ROUTES
     ]
+    return [*api, *page_routes(server)]
 
 
 def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Response]]:

@@ -28,7 +28,7 @@ async def read(request: Request, kind: type[T], settings: Settings) -> T:
     if media_type == JSON:
         return fields.read(kind, _parse(await _read_body(request, settings)), is_text=False)
     if media_type == FORM and fields.has_files(kind):
-        return fields.read(kind, await _read_form(request, settings), is_text=True)
+        return fields.read(kind, await read_form(request, settings), is_text=True)
     if not media_type and not await _read_body(request, settings):
         return fields.read(kind, {}, is_text=False)
     accepted = f"{JSON} or {FORM}" if fields.has_files(kind) else JSON
@@ -73,7 +73,8 @@ async def _read_body(request: Request, settings: Settings) -> bytes:
     return bytes(body)
 
 
-async def _read_form(request: Request, settings: Settings) -> dict[str, list[Any]]:
+async def read_form(request: Request, settings: Settings) -> dict[str, list[Any]]:
+    """Return the texts and files of a form by name. Raises RequestError for another body."""
     form = Form(request.headers["content-type"], max_files=settings.max_files)
     async for chunk in _stream(request, settings):
         form.add(chunk)

@@ -165,6 +165,12 @@ def presented(headers: Headers) -> str:
     return cookie.value if cookie else ""
 
 
+def _is_page(scope: Scope) -> bool:
+    """True for a page that somebody opens in a browser."""
+    accepts = Headers(scope=scope).get("accept", "")
+    return scope["method"] == "GET" and "text/html" in accepts
+
+
 class Tokens:
     """Find the token of each request, and refuse one without where a path needs it."""
 
@@ -182,6 +188,10 @@ class Tokens:
         state["scopes"] = SCOPES[token.scope] if token else set()
         if token:
             state["client"] = token.name
+        elif _is_page(scope) and scope["path"] not in self.open_paths:
+            login = RedirectResponse(f"/login?next={quote(scope['path'])}", 303)
+            await login(scope, receive, send)
+            return
         elif not scope["path"].startswith(self.open_paths):
             await self._refuse(scope, receive, send, has_sent=bool(secret))
             return

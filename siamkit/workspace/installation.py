@@ -59,6 +59,16 @@ class InstallationMethods(OpenStore):
             return OTHERS
 
     @staticmethod
+    def purpose(modality: str) -> str:
+        """Say in a sentence what a modality is for; '' if its plugin does not.
+
+        Examples:
+            >>> ws.purpose("faces")
+            'Recognise people in photographs.'
+        """
+        return str(getattr(registry.load("siamkit.modalities", modality), "purpose", ""))
+
+    @staticmethod
     def modalities(kind: str) -> list[str]:
         """List the installed modalities of a kind; one that fails to import is left out.
 

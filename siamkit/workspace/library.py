@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -10,23 +11,26 @@ from typing import TYPE_CHECKING
 from siamkit.embed.pipeline import DEFAULT
 from siamkit.embed.region_choosers import Chooser, only_usable
 from siamkit.errors import SiamkitError, StoreError
+from siamkit.flows.answer_lists import Batch
 from siamkit.io import sources
 from siamkit.io.sources import InMemory, to_text
 from siamkit.store import Store, galleries, identity_pages, merges, samples, uploads
 from siamkit.store.identity_pages import PAGE, IdentityPage
 from siamkit.store.merges import Merger
 from siamkit.store.samples import Sample
-from siamkit.types import Prompt
+from siamkit.types import Box, Input, Prompt
 from siamkit.workspace.enrolment import EnrolmentMethods
+from siamkit.workspace.pictures import PictureMethods
 
 if TYPE_CHECKING:
     from siamkit.flows.enrol import EnrolResult
+    from siamkit.flows.find import SearchedPicture
 
 THUMBNAIL = 160  # px: the longer side of a thumbnail
 log = logging.getLogger("siamkit")
 
 
-class LibraryMethods(EnrolmentMethods):
+class LibraryMethods(PictureMethods, EnrolmentMethods):
     """Look through a gallery: pages of identities, samples with what they show, moves, uploads."""
 
     def list_page(
@@ -144,6 +148,36 @@ class LibraryMethods(EnrolmentMethods):
             except OSError as error:
                 log.warning(f"a thumbnail cannot be kept: {error}")
         return picture
+
+    def find_like(
+        self,
+        example: Input,
+        pictures: Sequence[Input],
+        *,
+        box: Box | None = None,
+    ) -> Batch[SearchedPicture]:
+        """Find in pictures what one example shows, without enrolling it.
+
+        box: around the thing in the example, in px; None for all of it. The modality, encoder and
+        detector are those whose search by one example has been measured.
+
+        Examples:
+            >>> (picture,) = ws.find_like("collins-1.png", [photo])
+            >>> picture.decision.value in ("present", "absent")
+            True
+        """
+        from siamkit.flows.find import example_setup
+
+        modality, encoder, detector = example_setup()
+        prompt = None if box is None else Prompt(box=box)
+        with (
+            tempfile.TemporaryDirectory(prefix="siamkit-") as folder,
+            type(self)(folder) as search,
+        ):
+            search._pipelines, search._detectors = self._pipelines, self._detectors
+            search.create_gallery("example", modality, encoder=encoder)
+            search.enrol("example", "example", example, detector=None, prompt=prompt)
+            return search.find("example", list(pictures), detector=detector)
 
 
 def _save(store: Store, content: bytes, name: str) -> str:

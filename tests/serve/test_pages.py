@@ -1,0 +1,114 @@
+"""The pages without a browser: forms, redirects, errors in place, sign-in."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient
+
+from siamkit.serve.app import create_app
+from siamkit.serve.settings import Settings
+from siamkit.serve.tokens import COOKIE, add_token
+from siamkit_faces.examples import examples
+
+HTML = {"Accept": "text/html"}
+
+
+def photos(name: str) -> list[bytes]:
+    return [content for label, content in examples() if label == name]
+
+
+def enrol(client: TestClient, label: str, *contents: bytes):
+    files = [("files", (f"{label}.png", content)) for content in contents]
+    return client.post("/galleries/faces/enrol", data={"label": label}, files=files)
+
+
+@pytest.fixture
+def faces(client):
+    client.post("/galleries", files={"modality": (None, "faces")})
+    page = enrol(client, "Eileen <b>", photos("collins")[0])
+    assert "Eileen &lt;b&gt;: 1 enrolled." in page.text
+    return client
+
+
+def test_an_empty_store_leads_to_the_first_enrolment(client):
+    page = client.get("/")
+    assert page.url.path == "/galleries"
+    assert "Recognise people in photographs." in page.text
+    page = client.post("/galleries", files={"modality": (None, "faces")})
+    assert page.url.path == "/galleries/faces"
+    assert "One example is enough" in page.text
+
+
+def test_a_picture_is_answered_and_the_verdict_comes_first(faces):
+    page = faces.post(
+        "/ask", data={"gallery": "faces"}, files={"files": ("who.png", photos("collins")[1])}
+    )
+    assert page.status_code == 200
+    assert "Eileen &lt;b&gt;</h3>" in page.text
+    assert "searches for a stranger would find somebody" in page.text
+    assert page.text.index("probability") < page.text.index("same from")
+    assert "<script>" not in page.text
+    assert "style=" not in page.text
+
+
+def test_what_cannot_be_used_is_said_in_place(faces):
+    page = faces.post("/ask", data={"gallery": "faces"}, files={"files": ("who.png", b"no")})
+    assert 'role="alert"><strong>who.png: not a picture' in page.text
+    assert "Choose another file." in page.text
+    page = enrol(faces, "nobody", b"no picture")
+    assert "nobody: 1 not enrolled" in page.text
+    page = faces.get("/galleries/fases")
+    assert (page.status_code, "did you mean" in page.text) == (404, True)
+
+
+def test_the_quality_is_told_before_anything_is_stored(faces):
+    page = faces.post("/galleries/faces/check", files={"files": ("a.png", photos("cameraman")[0])})
+    assert "<strong>good</strong>" in page.text
+    assert "cameraman" not in faces.get("/galleries/faces").text
+
+
+def test_identities_are_renamed_merged_moved_and_forgotten(faces):
+    enrol(faces, "stranger", photos("cameraman")[0])
+    here = "/galleries/faces"
+    page = faces.post(f"{here}/rename", files={"label": (None, "stranger"), "new": (None, "bob")})
+    assert "Renamed to bob." in page.text
+    faces.post(f"{here}/merge", files={"label": (None, "bob"), "into": (None, "Eileen <b>")})
+    assert "1 person, 2 samples" in faces.get(here).text
+    page = faces.post(f"{here}/undo-merge", files={"x": (None, "")})
+    assert "bob is as it was before." in page.text
+    page = faces.post(f"{here}/move", files={"sample": (None, "2"), "into": (None, "carl")})
+    assert "Moved to carl." in page.text
+    assert faces.get("/thumbnails/2").headers["content-type"] == "image/jpeg"
+    page = faces.post(f"{here}/forget", files={"label": (None, "carl")})
+    assert "carl is forgotten: 1 sample deleted." in page.text
+    assert faces.get("/thumbnails/2").status_code == 404
+
+
+def test_two_are_compared(faces):
+    one, other = photos("collins")[:2]
+    page = faces.post(
+        "/ask", data={"mode": "compare"}, files={"a": ("a.png", one), "b": ("b.png", other)}
+    )
+    assert "<h2>same person (probability" in page.text
+
+
+def test_a_server_with_tokens_asks_for_one_and_minds_its_scope(tmp_path):
+    path = tmp_path / "tokens"
+    secret = add_token(path, "read")
+    settings = Settings(store=tmp_path / "store", token_file=path)
+    with TestClient(create_app(settings), "http://localhost", headers=HTML) as client:
+        page = client.get("/ask")
+        assert page.url.path == "/login"
+        page = client.post("/login", files={"token": (None, "sk_wrong"), "next": (None, "//evil")})
+        assert (page.status_code, "this token is unknown" in page.text) == (403, True)
+        page = client.post(
+            "/login",
+            files={"token": (None, secret), "next": (None, "/galleries")},
+            follow_redirects=False,
+        )
+        cookie = page.headers["set-cookie"]
+        assert cookie.startswith(f"{COOKIE}=sk_")
+        assert all(part in cookie for part in ("HttpOnly", "SameSite=strict"))
+        assert client.get("/galleries").status_code == 200
+        page = client.post("/galleries", files={"modality": (None, "faces")})
+        assert (page.status_code, "scope admin" in page.text) == (403, True)
