@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from siamkit_style.renderer import StyleRenderer
+
 # Standard deviation of a colour channel, 0 to 255. A flat colour, even one saved as JPEG, is below
 # 1; the faintest of 246 patterns of GIMP's is 4.
 LEAST_SHADES, GOOD_SHADES = 1.0, 20.0
@@ -71,6 +73,19 @@ class Styles:
             )
         recipe = read_recipe(read_card(folder).preprocessing)
         return OnnxEncoder(folder, lambda image: prepare(image.pixels, recipe))
+
+    @property
+    def named_styles(self) -> Mapping[str, str]:
+        """Styles that pictures can be rendered in without an example: name -> description."""
+        from siamkit_style.renderer import NAMED_STYLES
+
+        return NAMED_STYLES
+
+    def open_renderer(self, likes: Sequence[tuple[Image | str, float]]) -> StyleRenderer:
+        """Open what renders pictures in the mean of some styles. Raises BadInput."""
+        from siamkit_style.renderer import open_renderer
+
+        return open_renderer(likes)
 
     def build(self, name: str, folder: Path) -> None:
         """Write an encoder folder from shipped weights. Raises MissingWeights."""
