@@ -12,6 +12,7 @@ import siamkit as sk
 from siamkit.cli import checks
 from siamkit.cli.output import stderr
 from siamkit.errors import SiamkitError
+from siamkit.io.picture_write import PICTURES
 
 if TYPE_CHECKING:
     from siamkit.cli.probes import Outcome, Probes
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from siamkit.reports.answer_outputs import AnswerOutputs
     from siamkit.reports.answer_rows import AnswerRow
     from siamkit.reports.answers import AnswerFiles
-
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 @dataclass(frozen=True, slots=True)

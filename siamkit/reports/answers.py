@@ -17,6 +17,7 @@ from siamkit.errors import BadInput, SiamkitError
 from siamkit.flows.rerank import load_enrolled
 from siamkit.io import table_write, wording
 from siamkit.io.atomic import create_folder, replace_text, require_writable
+from siamkit.io.picture_write import PICTURES, save_picture
 from siamkit.io.sources import to_path
 from siamkit.io.wording import Nouns
 from siamkit.reports.answer_outputs import AnswerOutputs
@@ -24,7 +25,7 @@ from siamkit.reports.answer_rows import FAILED, KINDS, SCHEMA, AnswerRow, values
 from siamkit.reports.cards import NAME, SHOWN, Card, cards_page
 from siamkit.reports.html import escaped
 from siamkit.reports.previews import exhibit, picture_tag
-from siamkit.reports.regions import PICTURES, Colour, Mark, annotate, cut, save_picture
+from siamkit.reports.regions import Colour, Mark, annotate, cut
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Decision, Image, Region, Threshold
 

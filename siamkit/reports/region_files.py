@@ -12,12 +12,13 @@ from siamkit.errors import BadInput
 from siamkit.flows.detect import Detected
 from siamkit.io import coco, table_write
 from siamkit.io.atomic import adding_files, create_folder, replace_text, require_writable
+from siamkit.io.picture_write import PICTURES, save_picture
 from siamkit.io.places import expand
 from siamkit.io.printable import blank
 from siamkit.io.sources import absolute, to_text
 from siamkit.io.table_write import Schema, Values
 from siamkit.protocols import Source
-from siamkit.reports.regions import PICTURES, annotate, cut, mark, save_picture
+from siamkit.reports.regions import annotate, cut, mark
 from siamkit.sdk import region_formats
 from siamkit.sdk.regions import spans
 from siamkit.types import Image, Region

@@ -7,13 +7,10 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from siamkit.errors import BadInput
-from siamkit.io.atomic import replacing
 from siamkit.io.printable import printable
-from siamkit.io.sources import to_text
 from siamkit.reports.fonts import font_for
 from siamkit.reports.label_places import Places, Plate
 from siamkit.sdk import boxes
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
     from PIL import ImageDraw, ImageFont
 
 Colour: TypeAlias = tuple[int, int, int]  # RGB
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")  # that can be written
 SMALL = 480  # px: a picture whose longer side is shorter is enlarged, so that labels can be read
 TEXT = 42  # the longer side, divided by the size of letters
 CROWD = 0.15  # of the picture that all labels may cover, each PLATE squares of its letters' size
@@ -36,7 +32,6 @@ PADDING = 0.25  # of the size of letters, around a label
 VEIL = 0.4  # opacity of a mask
 HUES = 24  # colours of labels, each in two tones
 BRIGHT = 0.179  # relative luminance from which black has more contrast than white (WCAG 2.2)
-QUALITY = 92  # of a JPEG or WebP; PNG loses nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,17 +122,6 @@ def cut(image: Image, region: Region) -> PILImage.Image:
     if region.mask is not None:
         picture.putalpha(pil.fromarray(region.mask).convert("L"))
     return picture
-
-
-def save_picture(picture: PILImage.Image, path: Path) -> None:
-    """Write a picture in the format of its suffix. Raises BadInput, naming the file."""
-    try:
-        with replacing(path) as temporary:
-            picture.save(temporary, quality=QUALITY)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        hint = "name a .jpg or .png file"
-        raise BadInput(f"{to_text(path)} cannot be written: {reason}", hint=hint) from error
 
 
 def _box(region: Region, width: int, height: int) -> Box:

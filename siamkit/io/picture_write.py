@@ -1,0 +1,27 @@
+"""Write pictures: whatever happens, readers find the old file or the whole new one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siamkit.errors import BadInput
+from siamkit.io.atomic import replacing
+from siamkit.io.sources import to_text
+
+if TYPE_CHECKING:
+    from PIL import Image as PILImage
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")  # that can be written
+QUALITY = 92  # of a JPEG or WebP; PNG loses nothing
+
+
+def save_picture(picture: PILImage.Image, path: Path) -> None:
+    """Write a picture in the format of its suffix. Raises BadInput, naming the file."""
+    try:
+        with replacing(path) as temporary:
+            picture.save(temporary, quality=QUALITY)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        hint = "name a .jpg or .png file"
+        raise BadInput(f"{to_text(path)} cannot be written: {reason}", hint=hint) from error
