@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from siamkit.flows.layer_attention import AttentionExplanation
     from siamkit.flows.layers import LayerChoice, LayersExplanation
     from siamkit.flows.reembed import Reembedded
+    from siamkit.flows.style import Stylised
     from siamkit.flows.timeline import Timeline, Turn
     from siamkit.flows.verification import Verification
     from siamkit.io.table_read import TextColumns
@@ -141,6 +142,7 @@ __all__ = [
     "SiamkitError",
     "Sighting",
     "StoreError",
+    "Stylised",
     "Suspect",
     "SweepResult",
     "SweepRun",
@@ -208,6 +210,7 @@ _HOME = {
     "Reembedded": "siamkit.flows.reembed",
     "RegionFiles": "siamkit.reports.region_files",
     "Sample": "siamkit.store.samples",
+    "Stylised": "siamkit.flows.style",
     "Timeline": "siamkit.flows.timeline",
     "SweepResult": "siamkit.train.series.sweep",
     "SweepRun": "siamkit.train.series.sweep",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Kind,
         Mined,
         Objection,
+        Progress,
         Prompt,
         Quality,
         Region,
@@ -363,6 +364,36 @@ class Assesses(Protocol[M_contra]):
 
     def assess(self, medium: M_contra, region: Region) -> Quality:
         """Return the enrolment quality of a region, and its problems."""
+        ...
+
+
+@runtime_checkable
+class StyleRenderer(Protocol[M]):
+    """What `Stylises.open_renderer` returns: one style, ready to render media in."""
+
+    def render(self, medium: M, strength: float = ..., progress: Progress = ...) -> M:
+        """Return the content of a medium, of the same size, in the style.
+
+        strength: in [0, 1]; at 0 the medium keeps its own style. Raises MemoryError.
+        """
+        ...
+
+
+@runtime_checkable
+class Stylises(Protocol[M]):
+    """A modality that renders a medium in the style of others. Optional.
+
+    A medium without a style is refused before, if the modality assesses it: see Assesses.
+    """
+
+    named_styles: Mapping[str, str]  # styles that it brings: name -> description
+
+    def open_renderer(self, likes: Sequence[tuple[M | str, float]]) -> StyleRenderer[M]:
+        """Open the mean of some styles, each with its share, above 0.
+
+        likes: media, or names of `named_styles`. Raises BadInput for styles that cannot be mixed,
+        MissingWeights.
+        """
         ...
 
 

@@ -61,6 +61,7 @@ SECTIONS = {
         "audit": "Find wrong labels and duplicates",
     },
     "Make": {
+        "style": "Render pictures in the style of others",
         "train": "Train an encoder from labelled examples",
         "mine-negatives": "Add hard negatives to training data",
         "embed": "Write vectors to a file",

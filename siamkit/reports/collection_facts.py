@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from siamkit.flows.embed import Embeddings
     from siamkit.flows.enrol import EnrolResult
     from siamkit.flows.evaluate import Evaluation
+    from siamkit.flows.style import Stylised
     from siamkit.stats.identification import IdentificationMetrics
     from siamkit.stats.verification import OperatingPoint
     from siamkit.store.galleries import Gallery
@@ -176,3 +177,16 @@ def _of_point(point: OperatingPoint) -> Facts:
     fields = asdict(point)
     fields["wanted"] = fields.pop("target_fmr")
     return fields
+
+
+# --- pictures ---
+
+
+def of_stylised(stylised: Stylised) -> Facts:
+    """Describe one picture in another style, or its error."""
+    facts: Facts = {"source": stylised.source, "status": stylised.status}
+    if stylised.error:
+        return facts | {"error": str(stylised.error), "hint": stylised.error.hint}
+    if stylised.width:
+        facts |= {"width": stylised.width, "height": stylised.height}
+    return facts | ({"output": str(stylised.output)} if stylised.output else {})

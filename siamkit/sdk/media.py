@@ -55,6 +55,34 @@ def load_image(source: Source) -> Image:
         raise UnreadableSample(f"the picture is damaged: {reason}") from error
 
 
+def load_opacity(content: bytes) -> Pixels | None:
+    """Return the (height, width) opacity of a picture, uint8, upright; None if it is all opaque.
+
+    content: of a file that `load_image` has decoded.
+    """
+    import numpy as np
+
+    from siamkit.sdk.container import open_container
+    from siamkit.sdk.exif import read_orientation
+    from siamkit.sdk.pillow import open_picture, silenced
+
+    container = open_container(content)
+    with silenced():
+        try:
+            picture = open_picture(container.content)
+        except Exception:  # a page of a PDF, or a TIFF that Pillow does not read: opaque
+            return None
+        with picture:
+            if not (picture.has_transparency_data and container.page == 0):
+                return None
+            opacity = np.asarray(picture.convert("RGBA").getchannel("A"))
+            orientation = container.orientation
+            if picture.format in ("AVIF", "WEBP"):
+                exif, xmp = picture.info.get("exif", b""), picture.info.get("xmp", b"")
+                orientation = read_orientation(exif, xmp)
+    return None if opacity.min() == 255 else _turn(opacity, orientation)
+
+
 def estimate_bytes(content: bytes) -> int:
     """Estimate the memory that decoding a picture takes, besides its file; 0 if it is not one."""
     from siamkit.sdk.container import open_container

@@ -15,6 +15,7 @@ from siamkit.workspace.library import LibraryMethods
 from siamkit.workspace.measuring import MeasuringMethods
 from siamkit.workspace.queries import QueryMethods
 from siamkit.workspace.recordings import RecordingMethods
+from siamkit.workspace.styles import StyleMethods
 from siamkit.workspace.training import TrainingMethods
 
 __all__ = ["Workspace", "default_root"]
@@ -22,6 +23,7 @@ __all__ = ["Workspace", "default_root"]
 
 class Workspace(  # the reference lists the methods of the last one first
     ExchangeMethods,
+    StyleMethods,
     TrainingMethods,
     MeasuringMethods,
     DuplicateMethods,

@@ -1,0 +1,117 @@
+"""Render pictures in the style of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siamkit.host import registry
+from siamkit.io.places import expand
+from siamkit.protocols import Stylises
+from siamkit.sdk.inputs import take_each, take_source
+from siamkit.types import Input, Progress, ignore_progress
+from siamkit.workspace.installation import InstallationMethods
+
+if TYPE_CHECKING:
+    from siamkit.flows.style import OpenStyle, Stylised
+
+STYLES = "styles"  # the modality that renders, unless another is named
+
+
+class StyleMethods(InstallationMethods):
+    """Render pictures in the style of others. No store is needed."""
+
+    @staticmethod
+    def named_styles(modality: str = STYLES) -> Mapping[str, str]:
+        """Return the styles that need no example: name -> description.
+
+        Examples:
+            >>> len(ws.named_styles())
+            26
+        """
+        plugin = registry.load("siamkit.modalities", modality)
+        return plugin.named_styles if isinstance(plugin, Stylises) else {}
+
+    def stylise(
+        self,
+        source: Input,
+        like: Input | Sequence[Input | tuple[Input, float]],
+        *,
+        strength: float = 1.0,
+        preserve_colour: bool = False,
+        size: int | None = None,
+        modality: str = STYLES,
+    ) -> Stylised:
+        """Render a picture in the style of another, or in the mean of several styles.
+
+        like: a picture, or one of `named_styles`; or a list of them, or of pairs with their shares,
+        which are relative. strength: in [0, 1]; at 0 a picture keeps its own style, or, with a
+        named style, is not changed. preserve_colour: only the brightness changes. size: px of the
+        longer side; None for that of the picture.
+
+        Raises UnreadableSample; BadInput for a picture without a style, such as a blank one, and
+        for pictures and named styles at once.
+
+        Examples:
+            >>> stylised = ws.stylise(photo, ["painted-7", ("painted-2", 0.5)], strength=0.8)
+            >>> stylised.image.pixels.shape
+            (200, 338, 3)
+        """
+        style = self.open_style(
+            like, strength=strength, preserve_colour=preserve_colour, size=size, modality=modality
+        )
+        return style.render(take_source(source, "source", style.modality.kind))
+
+    def stylise_many(
+        self,
+        sources: Iterable[Input],
+        like: Input | Sequence[Input | tuple[Input, float]],
+        output: str | Path | None = None,
+        *,
+        overwrite: bool = False,
+        progress: Progress = ignore_progress,
+        **settings: Any,
+    ) -> Iterator[Stylised]:
+        """Yield each picture in a style, in order; one that cannot be used has an `error`.
+
+        sources: pictures, or folders, whose files are taken. output: a file for one picture, or a
+        folder for several. In a folder, what is there already is left, with the status "exists",
+        unless `overwrite`. Without an output the pictures are in memory. settings: of `stylise`.
+
+        Examples:
+            >>> pictures = ws.stylise_many(["group.png", photo], "painted-7")
+            >>> [(picture.status, picture.width) for picture in pictures]
+            [('rendered', 676), ('rendered', 338)]
+        """
+        from siamkit.flows.style_many import StyleFiles, stylise_many
+
+        style = self.open_style(like, **settings)
+        files = None if output is None else StyleFiles(expand(Path(output)), overwrite)
+        taken = take_each(sources, "sources", style.modality.kind)
+        yield from stylise_many(style, taken, files, progress)
+
+    def open_style(
+        self,
+        like: Input | Sequence[Input | tuple[Input, float]],
+        *,
+        strength: float = 1.0,
+        preserve_colour: bool = False,
+        size: int | None = None,
+        modality: str = STYLES,
+    ) -> OpenStyle:
+        """Open a style to render many pictures in, one at a time; see `stylise`.
+
+        Examples:
+            >>> style = ws.open_style("painted-7", size=128)
+            >>> [style.render(source).width for source in ("group.png", "cameraman-1.png")]
+            [128, 128]
+        """
+        from siamkit.flows.style import Like, StyleSettings, open_style
+
+        plugin = registry.load("siamkit.modalities", modality)
+        likes = []
+        for number, item in enumerate(like if isinstance(like, list) else [like]):
+            source, share = item if isinstance(item, tuple) else (item, 1.0)
+            likes.append(Like(take_source(source, f"like[{number}]", plugin.kind), share))
+        return open_style(plugin, likes, StyleSettings(strength, preserve_colour, size))
