@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 import siamkit as sk
 from siamkit.cli import checks, options
-from siamkit.cli.output import echo, emit_json, fault_facts, print_faults, stderr, table
+from siamkit.cli.output import echo, emit_json, print_faults, stderr, table
 from siamkit.cli.progress import steps
 from siamkit.cli.provenance import what_passes
 from siamkit.io.wording import format_odds
@@ -154,7 +153,9 @@ def calibrate(
     _write(calibration, gallery, outputs)
     print_faults(faults)
     if outputs.as_json:
-        emit_json(_facts(gallery, calibration, faults))
+        from siamkit.reports.collection_facts import of_calibration
+
+        emit_json(of_calibration(gallery, calibration, faults))
     else:
         modality = ws.gallery(gallery).space.modality
         _print(gallery, calibration, ws.nouns(modality), verbose)
@@ -172,22 +173,6 @@ def _write(calibration: Calibration, gallery: str, outputs: options.Outputs) -> 
         from siamkit.reports import calibrate as calibration_page
 
         replace_text(outputs.report, calibration_page.html(calibration, gallery))
-
-
-def _facts(gallery: str, calibration: Calibration, faults: list[Fault]) -> dict[str, Any]:
-    from siamkit.stats.calibration import different_below, threshold_for_fmr
-    from siamkit.stats.calibration_json import to_dict
-
-    deciding = calibration.normalised or calibration
-    threshold = threshold_for_fmr(deciding)
-    return {
-        "gallery": gallery,
-        "decides_by": "cosine" if deciding is calibration else "S-norm",
-        "threshold": asdict(threshold),
-        "different_below": min(different_below(deciding), threshold.value),
-        "faults": fault_facts(faults),
-        **to_dict(calibration),
-    }
 
 
 def _print(gallery: str, calibration: Calibration, nouns: Nouns, verbose: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from siamkit.stats.verification import OperatingPoint
     from siamkit.store.galleries import Gallery
     from siamkit.store.samples import Sample
-    from siamkit.types import Fault
+    from siamkit.types import Calibration, Fault
 
 Facts = dict[str, Any]
 
@@ -134,6 +135,23 @@ def of_member(member: Member, *, with_region: bool) -> Facts:
 
 def _of_item_fault(fault: Fault, reason: str) -> Facts:
     return {"line": fault.line, "id": fault.name, reason: fault.reason}
+
+
+def of_calibration(gallery: str, calibration: Calibration, faults: Sequence[Fault] = ()) -> Facts:
+    """Describe what a gallery's scores mean. faults: what could not be used to measure it."""
+    from siamkit.stats.calibration import different_below, threshold_for_fmr
+    from siamkit.stats.calibration_json import to_dict
+
+    deciding = calibration.normalised or calibration
+    threshold = threshold_for_fmr(deciding)
+    return {
+        "gallery": gallery,
+        "decides_by": "cosine" if deciding is calibration else "S-norm",
+        "threshold": asdict(threshold),
+        "different_below": min(different_below(deciding), threshold.value),
+        "faults": [{"where": fault.where, "reason": fault.reason} for fault in faults],
+        **to_dict(calibration),
+    }
 
 
 def of_evaluation(result: Evaluation) -> Facts:

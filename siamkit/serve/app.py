@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,6 +19,7 @@ from starlette.routing import BaseRoute
 from starlette.routing import Route as StarletteRoute
 
 from siamkit.io.printable import json_text
+from siamkit.io.sources import absolute
 from siamkit.serve import bodies, failures
 from siamkit.serve.audit_log import describe_request
 from siamkit.serve.failures import RequestError
@@ -34,13 +37,18 @@ CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 class JSONReply(Response):
-    """An answer in JSON, as the command line prints it."""
+    """An answer in JSON, as the command line prints it, but for the place of the store's files."""
 
     media_type = "application/json"
 
+    def __init__(self, reply: Reply, root: Path) -> None:
+        """Answer with a reply. root: of the store, which is nobody's business."""
+        self.place = json_text(f"{absolute(root)}{os.sep}")[1:-1]
+        super().__init__(reply.data, reply.status, dict(reply.headers))
+
     def render(self, content: Any) -> bytes:
         """Return the JSON in UTF-8."""
-        return json_text(content).encode()
+        return json_text(content).replace(self.place, "").encode()
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -111,13 +119,9 @@ def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Res
         if isinstance(data, Response):
             return data
         reply = data if isinstance(data, Reply) else Reply(data)
-        return _respond(reply)
+        return JSONReply(reply, server.settings.store)
 
     return answer
-
-
-def _respond(reply: Reply) -> Response:
-    return JSONReply(reply.data, reply.status, dict(reply.headers))
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
@@ -129,4 +133,4 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     root = request.app.state.server.settings.store
     facts = failures.describe(error, request_id_of(request.scope), root)
     extra = error.headers if isinstance(error, RequestError) else {}
-    return _respond(Reply(facts, failures.status_of(error), extra))
+    return JSONReply(Reply(facts, failures.status_of(error), extra), root)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from siamkit.embed import region_choosers
 from siamkit.embed.region_choosers import Chooser
 from siamkit.flows.enrol import EnrolResult
-from siamkit.serve.answers import MULTI
-from siamkit.serve.failures import RequestError, code_of
+from siamkit.serve.choices import (
+    Detector,
+    MarkedBox,
+    Samples,
+    choose_detector,
+    mark,
+    require_modality,
+)
+from siamkit.serve.failures import MULTI, RequestError, code_of
 from siamkit.serve.fields import Field
-from siamkit.serve.galleries import choose_detector
 from siamkit.serve.route import Reply
-from siamkit.serve.samples import Files, Texts, take_samples
 from siamkit.serve.server import Server
+from siamkit.workspace import Workspace
 
-Regions = Literal["only", "largest", "all"]
+AT_ONCE = 16  # files that are enrolled in one batch
+
 CHOOSERS: dict[str, Chooser] = {
     "only": region_choosers.only_usable,
     "largest": region_choosers.largest_usable,
@@ -26,30 +33,36 @@ CHOOSERS: dict[str, Chooser] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolment:
+class Enrolment(Samples):
     """Samples to enrol, under one label or one each."""
 
-    files: Files = ()
-    texts: Texts = ()
     labels: Annotated[
         tuple[str, ...], Field("Who or what the samples show: one label for all, or one each.")
     ] = ()
     modality: Annotated[str | None, Field("Of a gallery that is new.")] = None
     regions: Annotated[
-        Regions, Field("Of several usable regions: refuse, take the largest, or take all.")
+        Literal["only", "largest", "all"],
+        Field("Of several usable regions: refuse the sample, take the largest, or take all."),
     ] = "only"
     any_quality: Annotated[bool, Field("Also enrol what is too small, dark or blurred.")] = False
-    detector: Annotated[str | None, Field("Another one for this call; 'none': no crop.")] = None
+    box: MarkedBox = None
+    points: Annotated[
+        tuple[tuple[float, float], ...], Field("x, y of points on the object to enrol, px.")
+    ] = ()
+    not_points: Annotated[
+        tuple[tuple[float, float], ...], Field("x, y of points on something else, px.")
+    ] = ()
+    detector: Detector = None
 
 
 def enrol(server: Server, body: Enrolment, gallery: str) -> Reply:
-    """Enrol samples; what is reported as enrolled is durable."""
-    listed = list(start_enrolling(server, body, gallery)[0])
-    if len(listed) == 1 and listed[0].error:
-        raise listed[0].error
-    facts = [describe_result(result) for result in listed]
-    is_partial = any(result.error for result in listed)
-    return Reply({"gallery": gallery, "results": facts}, status=MULTI if is_partial else 200)
+    """Enrol samples. What is reported as enrolled is on the disk; 207: some samples failed."""
+    results = list(start_enrolling(server, body, gallery)[0])
+    if len(results) == 1 and results[0].error:
+        raise results[0].error
+    has_failed = any(result.error for result in results)
+    facts = {"gallery": gallery, "results": [describe_result(result) for result in results]}
+    return Reply(facts, status=MULTI if has_failed else 200)
 
 
 def start_enrolling(
@@ -57,26 +70,44 @@ def start_enrolling(
 ) -> tuple[Iterator[EnrolResult], int]:
     """Return the results, which come as they are iterated, and how many samples there are."""
     ws = server.workspace
-    modality = ws.modality_of(gallery, body.modality)
-    samples = take_samples(modality, body.files, body.texts)
-    labels = body.labels * len(samples) if len(body.labels) == 1 else body.labels
-    if len(labels) != len(samples):
+    modality = require_modality(ws.modality_of(gallery, body.modality))
+    labels = _label(body, len(body.take(modality)))
+    choose = CHOOSERS[body.regions]
+    prompt = mark(body.box, body.points, body.not_points)
+    options: dict[str, Any] = {
+        "modality": body.modality,
+        "choose": region_choosers.ignoring_quality(choose) if body.any_quality else choose,
+        "detector": choose_detector(body.detector),
+        "prompt": prompt,
+        "look_again": body.regions == "all" or prompt is not None,
+    }
+    return _enrol(ws, body, gallery, labels, options), len(labels)
+
+
+def _enrol(
+    ws: Workspace, body: Enrolment, gallery: str, labels: Sequence[str], options: dict[str, Any]
+) -> Iterator[EnrolResult]:
+    """Enrol files, of which the store keeps copies, some at a time; then texts."""
+    contents = [(file.name, bytes(file)) for file in body.files]
+    for start in range(0, len(contents), AT_ONCE):
+        stop = min(start + AT_ONCE, len(contents))
+        yield from ws.enrol_uploads(gallery, labels[start:stop], contents[start:stop], **options)
+    if body.texts:
+        pairs = zip(labels[len(contents) :], body.texts, strict=True)
+        yield from ws.enrol_many(gallery, pairs, **options)
+
+
+def _label(body: Enrolment, number: int) -> tuple[str, ...]:
+    """Return a label for each sample. Raises RequestError for another number of them."""
+    labels = body.labels * number if len(body.labels) == 1 else body.labels
+    if len(labels) != number:
         raise RequestError(
             422,
             "invalid_request",
-            f"{len(body.labels)} labels for {len(samples)} samples",
+            f"{len(labels)} labels for {number} samples",
             hint="give one label for all, or one for each: files first, then texts",
         )
-    choose = CHOOSERS[body.regions]
-    results = ws.enrol_many(
-        gallery,
-        zip(labels, samples, strict=True),
-        modality=body.modality,
-        choose=region_choosers.ignoring_quality(choose) if body.any_quality else choose,
-        detector=choose_detector(body.detector),
-        look_again=body.regions == "all",
-    )
-    return results, len(samples)
+    return labels
 
 
 def describe_result(result: EnrolResult) -> dict[str, Any]:

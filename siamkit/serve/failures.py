@@ -11,6 +11,7 @@ from siamkit import errors
 from siamkit.errors import SiamkitError
 
 log = logging.getLogger("siamkit.serve")
+MULTI = 207  # of several samples some could not be used: each of these has an error
 RETRY_SECONDS = 2  # after which a client that was turned away may ask again
 # The first class that an error is an instance of decides.
 STATUS: dict[type[SiamkitError], int] = {

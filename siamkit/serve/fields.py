@@ -59,8 +59,8 @@ def hints_of(kind: type) -> dict[str, tuple[Any, Field]]:
 
 def _unwrap(hint: Any) -> tuple[Any, Field]:
     if get_origin(hint) is Annotated:
-        bare, field = get_args(hint)
-        return bare, field
+        bare, *abouts = get_args(hint)
+        return bare, abouts[-1]
     return hint, Field("")
 
 
@@ -117,17 +117,16 @@ def _item_type(hint: Any) -> Any:
 def _from_texts(hint: Any, values: list[Any], name: str) -> Any:
     """Return the values of a form or query string as JSON would hold them."""
     hint = without_none(hint)
-    if get_origin(hint) is tuple:
-        item = get_args(hint)[0]
-        if item is float and len(values) == 1 and isinstance(values[0], str):
-            values = values[0].split(",")
-        return [_from_text(item, value, name) for value in values]
+    if get_origin(hint) is tuple and get_args(hint)[-1] is Ellipsis:
+        return [_from_text(get_args(hint)[0], value, name) for value in values]
     if len(values) > 1:
         raise _invalid(f"the field {name!r} is given {len(values)} times")
     return _from_text(hint, values[0], name)
 
 
 def _from_text(hint: Any, value: Any, name: str) -> Any:
+    if get_origin(hint) is tuple and isinstance(value, str):  # a box, or a point
+        return [_from_text(get_args(hint)[0], part, name) for part in value.split(",")]
     if hint in (int, float) and isinstance(value, str):
         try:
             return int(value) if hint is int else float(value)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from siamkit.embed.pipeline import DEFAULT
+from siamkit.serve.choices import (
+    Detector,
+    choose_detector,
+    require_encoder,
+    require_gallery,
+    require_modality,
+)
 from siamkit.serve.fields import Field
 from siamkit.serve.route import Nothing, Reply
 from siamkit.serve.server import Server
@@ -20,9 +26,7 @@ class NewGallery:
     name: Annotated[str, Field("1 to 64 letters, digits, '.', '_' or '-'.")]
     modality: Annotated[str | None, Field("Default: the one named like the gallery.")] = None
     encoder: Annotated[str | None, Field("The name of an encoder; default: the modality's.")] = None
-    detector: Annotated[
-        str | None, Field("The name of a detector, or 'none' for whole samples.")
-    ] = None
+    detector: Detector = None
 
 
 def describe(ws: Workspace, gallery: Gallery) -> dict[str, Any]:
@@ -40,10 +44,12 @@ def list_galleries(server: Server, body: Nothing) -> list[dict[str, Any]]:
 
 
 def create_gallery(server: Server, body: NewGallery) -> Reply:
-    """Create a gallery, and the store if there is none."""
+    """Create a gallery."""
     ws = server.workspace
+    modality = require_modality(body.modality or ws.modality_of(body.name))
+    require_encoder(modality, body.encoder)
     gallery = ws.create_gallery(
-        body.name, body.modality, encoder=body.encoder, detector=choose_detector(body.detector)
+        body.name, modality, encoder=body.encoder, detector=choose_detector(body.detector)
     )
     headers = {"Location": f"/v1/galleries/{gallery.name}"}
     return Reply(describe(ws, gallery), status=201, headers=headers)
@@ -61,14 +67,3 @@ def delete_gallery(server: Server, body: Nothing, gallery: str) -> dict[str, Any
     identities, samples = ws.count(gallery)
     ws.delete_gallery(gallery)
     return {"deleted": gallery, "identities": identities, "samples": samples}
-
-
-def require_gallery(ws: Workspace, name: str) -> Gallery:
-    """Return a gallery that exists; none is created. Raises UnknownName."""
-    ws.count(name)
-    return ws.gallery(name)
-
-
-def choose_detector(name: str | None) -> str | None:
-    """Return the detector that a client asks for: DEFAULT, a name, or None for whole samples."""
-    return DEFAULT if name is None else None if name == "none" else name

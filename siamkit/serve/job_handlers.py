@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from starlette.responses import FileResponse, Response, StreamingResponse
 
@@ -14,37 +14,59 @@ from siamkit.flows.dedupe_items import Item
 from siamkit.io.atomic import replace_text
 from siamkit.reports import dedupe as dedupe_report
 from siamkit.reports import timeline as timeline_files
+from siamkit.reports.collection_facts import of_calibration
+from siamkit.serve.choices import (
+    Detector,
+    Files,
+    Fmr,
+    Modality,
+    Samples,
+    Threshold,
+    choose_detector,
+    require_gallery,
+    require_modality,
+)
 from siamkit.serve.enrolment import Enrolment, describe_result, start_enrolling
+from siamkit.serve.failures import RequestError
 from siamkit.serve.fields import Field
-from siamkit.serve.galleries import choose_detector, require_gallery
 from siamkit.serve.jobs import Job, Work
 from siamkit.serve.route import Nothing, Reply
-from siamkit.serve.samples import Files, Texts, take_samples
 from siamkit.serve.server import Server
+from siamkit.stats.calibration_fit import CalibrationTargets
+from siamkit.types import Fault
 
 ACCEPTED = 202
 EVENTS = "text/event-stream"
 SUBTITLES = (".srt", ".vtt", ".rttm")
+Rate = Annotated[float | None, Field("The false match rate to decide at.", above=0, below=1)]
 RETRY_MS = 2000  # after which a browser whose stream ended asks again
 
 
-@dataclass(frozen=True, slots=True)
-class Deduplication:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deduplication(Samples):
     """Samples among which to find duplicates."""
 
-    modality: Annotated[str, Field("Of the samples.")]
-    files: Files = ()
-    texts: Texts = ()
-    threshold: Annotated[
-        float | None, Field("Cosine from which two are the same.", minimum=-1, maximum=1)
+    modality: Modality
+    ids: Annotated[tuple[str, ...], Field("A name for each; default: its file's, or number.")] = ()
+    threshold: Threshold = None
+    fmr: Fmr = None
+    expected_false: Annotated[
+        float | None, Field("False pairs to expect at most among all.", above=0)
     ] = None
-    fmr: Annotated[float | None, Field("Maximum false match rate of a pair.", above=0, below=1)] = (
-        None
-    )
-    expected_false: Annotated[float | None, Field("False pairs to expect among all.", above=0)] = (
-        None
-    )
-    detector: Annotated[str | None, Field("Another one for this call; 'none': no crop.")] = None
+    detector: Detector = None
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The error rates that a calibration is to decide at."""
+
+    fmr: Rate = None
+    precision: Annotated[Rate, Field("Or the share of right matches.", above=0, below=1)] = None
+    fpir: Annotated[Rate, Field("The false positive identification rate.", above=0, below=1)] = None
+    method: Annotated[
+        Literal["logistic", "isotonic"] | None, Field("Of the map to probabilities.")
+    ] = None
+    snorm: Annotated[bool | None, Field("Decide by adaptive S-norm.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +74,7 @@ class Recording:
     """A recording with one or several speakers."""
 
     files: Files = ()
-    speakers: Annotated[
-        int | None, Field("Speakers, if that is known.", minimum=1, maximum=100)
-    ] = None
+    speakers: Annotated[int | None, Field("Speakers, if that is known.", 1, 100)] = None
 
 
 # --- submitting ---
@@ -63,19 +83,24 @@ class Recording:
 def dedupe(server: Server, body: Deduplication) -> Reply:
     """Find the duplicates among samples, as `siamkit dedupe --json` does."""
     ws = server.workspace
-    samples = take_samples(body.modality, body.files, body.texts, least=2)
-    names = [getattr(sample, "name", str(line)) for line, sample in enumerate(samples, 1)]
+    samples = body.take(require_modality(body.modality), least=2)
+    names = list(body.ids)
+    if names and len(names) != len(samples):
+        message = f"{len(names)} ids for {len(samples)} samples"
+        raise RequestError(422, "invalid_request", message, hint="files first, then texts")
+    names = names or [getattr(sample, "name", str(n)) for n, sample in enumerate(samples, 1)]
     items = [
         Item(line, name, sample)
         for line, (name, sample) in enumerate(zip(names, samples, strict=True), 1)
     ]
     rule = DecisionRule(threshold=body.threshold, fmr=body.fmr, expected_false=body.expected_false)
+    detector = choose_detector(body.detector)
 
     def work(current: Work) -> Any:
         deduped = ws.dedupe(
             items,
             modality=body.modality,
-            detector=choose_detector(body.detector),
+            detector=detector,
             rule=rule,
             progress=current.progress,
         )
@@ -100,6 +125,26 @@ def enrol_many(server: Server, body: Enrolment, gallery: str) -> Reply:
     return _submit(server, "enrol", work)
 
 
+def calibrate(server: Server, body: Targets, gallery: str) -> Reply:
+    """Measure what a gallery's scores mean, by its own samples; later decisions use it."""
+    ws = server.workspace
+    require_gallery(ws, gallery)
+    targets = CalibrationTargets(body.fmr, body.precision, body.fpir, body.method)
+
+    def work(current: Work) -> Any:
+        faults: list[Fault] = []
+        calibration = ws.calibrate(
+            gallery,
+            targets=targets,
+            normalise=body.snorm,
+            report_fault=faults.append,
+            progress=current.progress,
+        )
+        return of_calibration(gallery, calibration, faults)
+
+    return _submit(server, "calibrate", work)
+
+
 def evaluate(server: Server, body: Nothing, gallery: str) -> Reply:
     """Measure how often a gallery's encoder is wrong, on pairs of its own samples."""
     ws = server.workspace
@@ -116,7 +161,7 @@ def timeline(server: Server, body: Recording, gallery: str) -> Reply:
     """Find who speaks when in a recording, as `siamkit timeline --json` does."""
     ws = server.workspace
     modality = require_gallery(ws, gallery).space.modality
-    (recording,) = take_samples(modality, body.files, (), most=1)
+    (recording,) = Samples(body.files).take(modality, most=1)
 
     def work(current: Work) -> Any:
         answer = ws.timeline(recording, gallery, speakers=body.speakers, progress=current.progress)
@@ -150,8 +195,10 @@ def show_job(server: Server, body: Nothing, job: str) -> dict[str, Any]:
     return describe(server.jobs.get(job))
 
 
-def cancel_job(server: Server, body: Nothing, job: str) -> dict[str, Any]:
-    """Ask a job to stop. What it has enrolled stays."""
+def end_job(server: Server, body: Nothing, job: str) -> dict[str, Any]:
+    """Ask a job to stop; delete one that has ended, with its result. What it has enrolled stays."""
+    if server.jobs.get(job).has_ended:
+        return describe(server.jobs.delete(job))
     return describe(server.jobs.cancel(job))
 
 

@@ -153,6 +153,13 @@ class Jobs:
             create_private(self.folder / job.id / CANCEL)
         return self.get(job_id)
 
+    def delete(self, job_id: str) -> Job:
+        """Delete a job that has ended, with its result and files; return what it was."""
+        job = self.get(job_id)
+        if job.has_ended:
+            shutil.rmtree(self.folder / job.id, ignore_errors=True)
+        return job
+
     def result(self, job_id: str) -> Any:
         """Return the result of a job. Raises RequestError 409 if it has none."""
         job = self.get(job_id)

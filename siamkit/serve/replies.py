@@ -1,10 +1,17 @@
-"""Answers as clients get them: the JSON of `to_dict`, as types for the schema and the page."""
+"""Answers as clients get them, for the schema: the JSON that `to_dict` and `--json` give.
+
+A TypedDict here names every key of an answer; a test compares answers with them.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from siamkit.serve.failures import Failure
+from siamkit.types import Decision
+
+Anything: TypeAlias = dict[str, Any]
+Where: TypeAlias = list[float]  # left, top, right, bottom in px, or start and stop in s
 
 
 class Status(TypedDict):
@@ -13,14 +20,429 @@ class Status(TypedDict):
     status: str
 
 
-class GalleryFacts(TypedDict):
-    """A gallery with what it holds."""
+# --- what is shared ---
+
+
+class Threshold(TypedDict):
+    """A score from which two count as the same, and the rate that it is set for."""
+
+    value: float
+    fmr: float | None
+    source: str
+    fpir: float | None
+
+
+class Objection(TypedDict):
+    """Why no score decides."""
+
+    decision: Decision
+    reason: str
+
+
+class Region(TypedDict):
+    """The part of a sample that was compared; without `where`, all of it."""
+
+    where: NotRequired[Where]
+    score: float
+    landmarks: NotRequired[list[list[float]]]
+    parts: NotRequired[list[list[float]]]
+    label: NotRequired[str]
+    mask: NotRequired[Anything]
+
+
+class SourceError(TypedDict):
+    """A sample of several that could not be used."""
+
+    source: str
+    error: str
+    hint: str
+
+
+# --- galleries ---
+
+
+class Gallery(TypedDict):
+    """A gallery, and what it holds."""
 
     name: str
+    modality: str
+    identities: int
+    samples: int
+    detector: str | None
+    encoder: str | None
+    index: str
+    fingerprint: str
+    dim: int
+    threshold: Threshold | None
+    created: str
 
 
-class JobFacts(TypedDict):
-    """Long work, and how far it is. Times are seconds since 1970, in UTC."""
+class DeletedGallery(TypedDict):
+    """What was deleted with a gallery."""
+
+    deleted: str
+    identities: int
+    samples: int
+
+
+# --- identities and samples ---
+
+
+class EnrolledSample(TypedDict):
+    """Outcome of enrolling one sample; `error`, `hint` and `code` if it failed."""
+
+    label: str
+    source: str
+    status: Literal["enrolled", "already", "failed"]
+    sample_ids: list[int]
+    warnings: list[str]
+    error: NotRequired[str]
+    hint: NotRequired[str]
+    code: NotRequired[str]
+
+
+class Enrolled(TypedDict):
+    """Outcome of an enrolment, sample by sample."""
+
+    gallery: str
+    results: list[EnrolledSample]
+
+
+class Identity(TypedDict):
+    """An identity in a gallery, and the sample that stands for it."""
+
+    identity: str
+    gallery: str
+    samples: int
+    best_quality: float | None
+    sample_id: int
+
+
+class Identities(TypedDict):
+    """A page of identities, by label; `next` is the cursor of the next one."""
+
+    gallery: str
+    identities: list[Identity]
+    next: str | None
+
+
+class Renamed(TypedDict):
+    """An identity's labels, before and after."""
+
+    old: str
+    new: str
+
+
+class Merger(TypedDict):
+    """Samples that went from one identity to another; `number` undoes it."""
+
+    old: str
+    new: str
+    samples: int
+    copies: int
+    number: int
+
+
+class Forgotten(TypedDict):
+    """An identity that was deleted, and how many samples it had."""
+
+    forgot: str
+    samples: int
+
+
+class ForgottenSample(TypedDict):
+    """A sample that was deleted."""
+
+    forgot: int
+    samples: int
+
+
+class Sample(TypedDict):
+    """An enrolled sample."""
+
+    id: int
+    gallery: str
+    source: str
+    sha256: str
+    region: Region
+    quality: float | None
+    created: str
+    identity: str
+
+
+class Samples(TypedDict):
+    """A page of samples, oldest first; `next` is the cursor of the next one."""
+
+    gallery: str
+    samples: list[Sample]
+    next: str | None
+
+
+# --- answers ---
+
+
+class Match(TypedDict):
+    """A nearest identity, with its nearest sample."""
+
+    identity: str
+    score: float
+    sample_id: int
+    source: str
+    probability: float | None
+    normalised: float | None
+    objection: Objection | None
+
+
+class QueriedRegion(TypedDict):
+    """The answer about one region: an identity, or none, and the nearest ones."""
+
+    region: Region
+    quality: float | None
+    identity: str | None
+    decision: Decision
+    objection: Objection | None
+    advice: str
+    decided_by: str
+    reranker: str | None
+    threshold: Threshold | None
+    different_below: float | None
+    matches: list[Match]
+
+
+class QueriedSample(TypedDict):
+    """The answers about one sample, region by region, and what decided on the first."""
+
+    source: str
+    decided_by: str
+    reranker: str | None
+    threshold: Threshold | None
+    different_below: float | None
+    regions: list[QueriedRegion]
+
+
+class Queried(TypedDict):
+    """The answers about each sample."""
+
+    gallery: str
+    probes: list[QueriedSample | SourceError]
+
+
+class ComparedSide(TypedDict):
+    """One side of a comparison, and which of its regions was compared."""
+
+    source: str
+    samples: int
+    seen: int
+    number: int | None
+    region: Region | None
+    quality: float | None
+    problems: list[str]
+
+
+class Verified(TypedDict):
+    """Are the two the same? `llr` is the natural log-likelihood ratio."""
+
+    decision: Decision
+    score: float
+    normalised: float | None
+    llr: float | None
+    probability: float | None
+    decided_by: str
+    reranker: str | None
+    threshold: Threshold
+    different_below: float | None
+    objection: Objection | None
+    advice: str
+    left: ComparedSide
+    right: ComparedSide
+
+
+class ClassMatch(TypedDict):
+    """A class, and how likely it is."""
+
+    identity: str
+    probability: float
+    score: float
+
+
+ClassifiedRegion = TypedDict(
+    "ClassifiedRegion",
+    {
+        "region": Region,
+        "quality": float | None,
+        "class": NotRequired[str | None],
+        "tags": NotRequired[list[str]],
+        "decision": Decision | None,
+        "objection": Objection | None,
+        "classes": list[ClassMatch],
+    },
+)
+
+
+class ClassifiedSample(TypedDict):
+    """The classes of one sample, region by region."""
+
+    source: str
+    threshold: Threshold | None
+    different_below: float | None
+    regions: list[ClassifiedRegion]
+
+
+class Classified(TypedDict):
+    """The classes of each sample, and where their probabilities come from."""
+
+    gallery: str
+    probabilities: str
+    probes: list[ClassifiedSample | SourceError]
+
+
+class Sighting(TypedDict):
+    """A place in a picture that shows something enrolled."""
+
+    identity: str
+    region: Region
+    score: float
+    probability: float | None
+    fpir: float | None
+    sample_id: int
+    source: str
+
+
+class SearchedPicture(TypedDict):
+    """What a picture shows of what is enrolled."""
+
+    source: str
+    decision: Decision
+    width: int
+    height: int
+    sightings: list[Sighting]
+    nearest: Sighting | None
+
+
+class Searched(TypedDict):
+    """What each picture shows of what is enrolled."""
+
+    gallery: str
+    threshold: Threshold | None
+    pictures: list[SearchedPicture | SourceError]
+
+
+# --- without a gallery ---
+
+
+class Part(TypedDict):
+    """A part of a sample, and what the score loses without it."""
+
+    where: list[float]
+    text: NotRequired[str]
+    heard: NotRequired[list[float]]
+    contribution: float
+
+
+class ExplainedSample(TypedDict):
+    """One of two samples, part by part."""
+
+    source: str
+    seen: int
+    region: Region
+    problems: list[str]
+    parts: list[Part]
+
+
+class Explained(TypedDict):
+    """What makes two samples alike."""
+
+    decision: Decision | None
+    probability: float | None
+    score: float
+    decided_by: str | None
+    reranker: str | None
+    threshold: Threshold | None
+    different_below: float | None
+    left: ExplainedSample
+    right: ExplainedSample
+
+
+class DetectedSample(TypedDict):
+    """The regions of one picture (width, height in px) or sound (seconds)."""
+
+    source: str
+    width: NotRequired[int]
+    height: NotRequired[int]
+    seconds: NotRequired[float]
+    regions: list[Region]
+
+
+class Detected(TypedDict):
+    """The regions of each sample."""
+
+    detector: str
+    sources: list[DetectedSample | SourceError]
+
+
+class EmbeddedRegion(TypedDict):
+    """The region that a row of the vectors is of."""
+
+    item: int
+    source: str
+    region: Region
+    quality: float | None
+
+
+class Embedded(TypedDict):
+    """Vectors of norm 1, a row per region; `errors` by the number of the sample, from 0."""
+
+    fingerprint: str
+    vectors: list[list[float]]
+    regions: list[EmbeddedRegion]
+    errors: dict[str, str]
+
+
+# --- measurements and jobs ---
+
+
+class Fault(TypedDict):
+    """A sample that could not be used."""
+
+    where: str
+    reason: str
+
+
+class Calibrated(TypedDict):
+    """What a gallery's scores mean; the other keys are those of a calibration file."""
+
+    gallery: str
+    decides_by: str
+    threshold: Threshold
+    different_below: float
+    faults: list[Fault]
+
+
+class Finding(TypedDict):
+    """Something in a gallery to look at, and what to do about it."""
+
+    kind: Literal["copy", "label", "twins", "outlier", "quality", "burst"]
+    identity: str
+    sample_id: int
+    source: str
+    other: str | None
+    other_sample_id: int | None
+    value: float
+    limit: float
+    description: str
+    advice: str
+
+
+class Audited(TypedDict):
+    """What is probably wrong in a gallery, worst first."""
+
+    gallery: str
+    total: int
+    findings: list[Finding]
+
+
+class Job(TypedDict):
+    """Long work. Times are seconds since 1970, UTC; `total` is 0 if unknown."""
 
     id: str
     kind: str
@@ -35,4 +457,4 @@ class JobFacts(TypedDict):
     files: list[str]
 
 
-Unspecified = dict[str, Any]
+OPEN: tuple[Any, ...] = (Calibrated,)  # may have keys that are not named here

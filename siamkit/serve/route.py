@@ -35,15 +35,19 @@ class Route:
     method: Literal["GET", "POST", "PATCH", "DELETE"]
     path: str  # as Starlette writes it
     scope: Scope
-    summary: str  # one line, for people
     handler: Handler
     response: Any  # the TypedDict of the answer
     request: type = Nothing
+    others: tuple[int, ...] = ()  # statuses of the same answer, such as 207 where a part failed
     status: int = 200
     media_type: str = "application/json"  # of the answer
-    others: tuple[int, ...] = ()  # statuses of the same answer, such as 207 where a part failed
 
     @property
     def name(self) -> str:
         """The operation's name, that of its handler."""
         return self.handler.__name__
+
+    @property
+    def summary(self) -> str:
+        """One line for people, the first of the handler's documentation."""
+        return (self.handler.__doc__ or "").splitlines()[0].rstrip(".")

@@ -2,151 +2,196 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from siamkit.serve import answers, enrolment, galleries, health, job_handlers, replies
+from siamkit.serve import (
+    answers,
+    comparisons,
+    enrolment,
+    galleries,
+    health,
+    identities,
+    job_handlers,
+    measuring,
+    reference,
+    replies,
+)
+from siamkit.serve.failures import MULTI
 from siamkit.serve.route import Route
 
-GALLERY = "/v1/galleries/{gallery}"
-JOB = "/v1/jobs/{job}"
-ROUTES: tuple[Route, ...] = (
-    Route("GET", "/healthz", "open", "Is the process alive?", health.healthz, replies.Status),
-    Route("GET", "/readyz", "open", "Can it answer?", health.readyz, replies.Status),
-    Route(
-        "GET",
-        "/metrics",
-        "read",
-        "Count and time the requests, for Prometheus",
-        health.metrics,
-        str,
-        media_type="text/plain",
-    ),
-    Route(
-        "GET",
-        "/v1/galleries",
-        "read",
-        "List the galleries",
-        galleries.list_galleries,
-        list[replies.GalleryFacts],
-    ),
+GALLERIES = "/v1/galleries"
+ONE = f"{GALLERIES}/{{gallery}}"
+IDENTITIES, SAMPLES, JOB = f"{ONE}/identities", f"{ONE}/samples", "/v1/jobs/{job}"
+LABEL = f"{IDENTITIES}/{{label:path}}"
+SAMPLE = f"{SAMPLES}/{{sample:int}}"
+PART = (MULTI,)  # beside 200: of several samples some failed, and the answer says which
+TEXT, STREAM = "text/plain", "text/event-stream"
+BYTES = "application/octet-stream"
+
+STATE = (
+    Route("GET", "/healthz", "open", health.healthz, replies.Status),
+    Route("GET", "/readyz", "open", health.readyz, replies.Status),
+    Route("GET", "/metrics", "read", health.metrics, str, media_type=TEXT),
+    Route("GET", "/openapi.json", "read", reference.show_openapi, replies.Anything),
+    Route("GET", "/reference", "read", reference.show_reference, str, media_type="text/html"),
+    Route("GET", "/reference.css", "read", reference.show_style, str, media_type="text/css"),
+)
+OF_GALLERIES = (
+    Route("GET", GALLERIES, "read", galleries.list_galleries, list[replies.Gallery]),
     Route(
         "POST",
-        "/v1/galleries",
+        GALLERIES,
         "admin",
-        "Create a gallery",
         galleries.create_gallery,
-        replies.GalleryFacts,
+        replies.Gallery,
         galleries.NewGallery,
         status=201,
     ),
+    Route("GET", ONE, "read", galleries.show_gallery, replies.Gallery),
+    Route("DELETE", ONE, "admin", galleries.delete_gallery, replies.DeletedGallery),
+)
+ENROLLED = (
+    Route(
+        "POST",
+        f"{ONE}/enrol",
+        "enrol",
+        enrolment.enrol,
+        replies.Enrolled,
+        enrolment.Enrolment,
+        others=PART,
+    ),
+    Route(
+        "POST",
+        f"{ONE}/enrol-job",
+        "enrol",
+        job_handlers.enrol_many,
+        replies.Job,
+        enrolment.Enrolment,
+        status=202,
+    ),
     Route(
         "GET",
-        GALLERY,
+        IDENTITIES,
         "read",
-        "Describe a gallery",
-        galleries.show_gallery,
-        replies.GalleryFacts,
-    ),
-    Route(
-        "DELETE",
-        GALLERY,
-        "admin",
-        "Delete a gallery with all its samples",
-        galleries.delete_gallery,
-        replies.Unspecified,
+        identities.list_identities,
+        replies.Identities,
+        identities.IdentityList,
     ),
     Route(
         "POST",
-        f"{GALLERY}/enrol",
+        f"{IDENTITIES}/merge",
         "enrol",
-        "Enrol samples under labels",
-        enrolment.enrol,
-        replies.Unspecified,
-        enrolment.Enrolment,
-        others=(207,),
+        identities.merge_identities,
+        replies.Merger,
+        identities.Merging,
     ),
     Route(
         "POST",
-        f"{GALLERY}/query",
-        "read",
-        "Who or what is this?",
-        answers.query,
-        replies.Unspecified,
-        answers.Query,
-        others=(207,),
-    ),
-    Route(
-        "POST",
-        f"{GALLERY}/verify",
-        "read",
-        "Are these two the same, or is this that identity?",
-        answers.verify,
-        replies.Unspecified,
-        answers.Comparison,
-    ),
-    Route(
-        "POST",
-        f"{GALLERY}/enrol-job",
+        f"{IDENTITIES}/undo-merge",
         "enrol",
-        "Enrol many samples, as a job",
-        job_handlers.enrol_many,
-        replies.JobFacts,
-        enrolment.Enrolment,
-        status=202,
+        identities.undo_merge,
+        replies.Merger,
+        identities.Unmerging,
     ),
     Route(
-        "POST",
-        f"{GALLERY}/evaluate",
-        "read",
-        "Measure error rates on the gallery's own samples, as a job",
-        job_handlers.evaluate,
-        replies.JobFacts,
-        status=202,
+        "PATCH", LABEL, "enrol", identities.rename_identity, replies.Renamed, identities.NewLabel
     ),
+    Route("DELETE", LABEL, "admin", identities.forget_identity, replies.Forgotten),
+    Route("GET", SAMPLES, "read", identities.list_samples, replies.Samples, identities.SampleList),
+    Route("GET", SAMPLE, "read", identities.show_sample, replies.Sample),
+    Route("PATCH", SAMPLE, "enrol", identities.move_sample, replies.Merger, identities.NewLabel),
+    Route("DELETE", SAMPLE, "admin", identities.forget_sample, replies.ForgottenSample),
+)
+ASK = (
+    Route("POST", f"{ONE}/query", "read", answers.query, replies.Queried, answers.Query, PART),
+    Route("POST", f"{ONE}/verify", "read", answers.verify, replies.Verified, answers.Comparison),
     Route(
         "POST",
-        f"{GALLERY}/timeline",
+        f"{ONE}/classify",
         "read",
-        "Who speaks when in a recording? As a job",
+        answers.classify,
+        replies.Classified,
+        answers.Classification,
+        PART,
+    ),
+    Route("POST", f"{ONE}/find", "read", answers.find, replies.Searched, answers.Search, PART),
+    Route(
+        "POST",
+        f"{ONE}/timeline",
+        "read",
         job_handlers.timeline,
-        replies.JobFacts,
+        replies.Job,
         job_handlers.Recording,
         status=202,
+    ),
+)
+MEASURE = (
+    Route("GET", f"{ONE}/calibration", "read", measuring.show_calibration, replies.Calibrated),
+    Route(
+        "POST",
+        f"{ONE}/calibration",
+        "admin",
+        job_handlers.calibrate,
+        replies.Job,
+        job_handlers.Targets,
+        status=202,
+    ),
+    Route("GET", f"{ONE}/audit", "read", measuring.audit, replies.Audited, measuring.Audit),
+    Route("POST", f"{ONE}/evaluate", "read", job_handlers.evaluate, replies.Job, status=202),
+)
+WITHOUT_GALLERY = (
+    Route(
+        "POST", "/v1/verify", "read", comparisons.verify_pair, replies.Verified, comparisons.Pair
+    ),
+    Route(
+        "POST",
+        "/v1/explain",
+        "read",
+        comparisons.explain,
+        replies.Explained,
+        comparisons.ExplainedPair,
+    ),
+    Route(
+        "POST",
+        "/v1/detect",
+        "read",
+        comparisons.detect,
+        replies.Detected,
+        comparisons.Detection,
+        PART,
+    ),
+    Route(
+        "POST",
+        "/v1/embed",
+        "read",
+        comparisons.embed,
+        replies.Embedded,
+        comparisons.Embedding,
+        PART,
     ),
     Route(
         "POST",
         "/v1/dedupe",
         "read",
-        "Find the duplicates among samples, as a job",
         job_handlers.dedupe,
-        replies.JobFacts,
+        replies.Job,
         job_handlers.Deduplication,
         status=202,
     ),
-    Route(
-        "GET", "/v1/jobs", "read", "List the jobs", job_handlers.list_jobs, list[replies.JobFacts]
-    ),
-    Route("GET", JOB, "read", "Describe a job", job_handlers.show_job, replies.JobFacts),
-    Route("DELETE", JOB, "read", "Cancel a job", job_handlers.cancel_job, replies.JobFacts),
-    Route(
-        "GET", f"{JOB}/result", "read", "Return the result of a job", job_handlers.job_result, Any
-    ),
-    Route(
-        "GET",
-        f"{JOB}/files/{{name}}",
-        "read",
-        "Return a file that a job left",
-        job_handlers.job_file,
-        bytes,
-        media_type="application/octet-stream",
-    ),
-    Route(
-        "GET",
-        f"{JOB}/events",
-        "read",
-        "Follow a job as server-sent events",
-        job_handlers.follow_job,
-        str,
-        media_type=job_handlers.EVENTS,
-    ),
 )
+JOBS = (
+    Route("GET", "/v1/jobs", "read", job_handlers.list_jobs, list[replies.Job]),
+    Route("GET", JOB, "read", job_handlers.show_job, replies.Job),
+    Route("DELETE", JOB, "read", job_handlers.end_job, replies.Job),
+    Route("GET", f"{JOB}/result", "read", job_handlers.job_result, replies.Anything),
+    Route("GET", f"{JOB}/events", "read", job_handlers.follow_job, str, media_type=STREAM),
+    Route("GET", f"{JOB}/files/{{name}}", "read", job_handlers.job_file, bytes, media_type=BYTES),
+)
+GROUPS: dict[str, tuple[Route, ...]] = {
+    "Ask": ASK,
+    "Enrol": ENROLLED,
+    "Galleries": OF_GALLERIES,
+    "Measure": MEASURE,
+    "Without a gallery": WITHOUT_GALLERY,
+    "Jobs": JOBS,
+    "State of the server": STATE,
+}
+ROUTES: tuple[Route, ...] = tuple(route for routes in GROUPS.values() for route in routes)

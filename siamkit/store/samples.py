@@ -172,6 +172,39 @@ def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
             store.warn_of_damage(gallery.name, [sample_id])
 
 
+@dataclass(frozen=True, slots=True)
+class SamplePage(Presentable):
+    """Samples of a gallery, oldest first, and where the next page begins.
+
+    Examples:
+        >>> page = ws.list_samples("questions", limit=2)
+        >>> len(page.samples), page.after == page.samples[-1].id
+        (2, True)
+    """
+
+    samples: tuple[Sample, ...]
+    after: int | None  # the id to give for the next page; None: this is the last
+
+
+def list_page(
+    store: Store, gallery: Gallery, after: int, identity: str | None, limit: int
+) -> SamplePage:
+    """Return the samples of a gallery, or of an identity in it, with ids above `after`.
+
+    A damaged one is left out, and a line is logged.
+    """
+    with store.read() as db:
+        identity_id = None if identity is None else identities.find(db, identity)
+        if identity is not None and identity_id is None:
+            return SamplePage((), None)
+        query = _SELECT + "WHERE s.gallery_id = ?1 AND s.id > ?2"
+        query += "" if identity_id is None else " AND s.identity_id = ?3"
+        values = (gallery.id, after, identity_id, limit + 1)
+        rows = db.execute(f"{query} ORDER BY s.id LIMIT ?4", values).fetchall()
+    sound = tuple(sample for row in rows[:limit] if (sample := _sample(store, row)))
+    return SamplePage(sound, rows[limit - 1][0] if len(rows) > limit else None)
+
+
 def each_of_gallery(store: Store, gallery: Gallery) -> Iterator[tuple[int, Sample | None]]:
     """Yield the samples of a gallery, oldest first, with their ids; None for a damaged row."""
     # All rows at once: a transaction must not stay open while the caller uses one.

@@ -16,8 +16,9 @@ from siamkit.io import sources
 from siamkit.io.sources import InMemory, to_text
 from siamkit.store import Store, galleries, identity_pages, merges, samples, uploads
 from siamkit.store.identity_pages import PAGE, IdentityPage
+from siamkit.store.labels import normalise_label
 from siamkit.store.merges import Merger
-from siamkit.store.samples import Sample
+from siamkit.store.samples import Sample, SamplePage
 from siamkit.types import Box, Input, Prompt
 from siamkit.workspace.enrolment import EnrolmentMethods
 from siamkit.workspace.pictures import PictureMethods
@@ -48,6 +49,22 @@ class LibraryMethods(PictureMethods, EnrolmentMethods):
         target = galleries.get(self.store, gallery)
         return identity_pages.list_page(self.store, target, after, search, limit)
 
+    def list_samples(
+        self, gallery: str, *, after: int = 0, identity: str | None = None, limit: int = PAGE
+    ) -> SamplePage:
+        """List the samples of a gallery, oldest first, a page at a time.
+
+        after: the id that the page begins behind. identity: of this one only.
+
+        Examples:
+            >>> page = ws.list_samples("questions", identity="hours")
+            >>> [sample.source for sample in page.samples], page.after
+            (['When are you open?'], None)
+        """
+        target = galleries.get(self.store, gallery)
+        label = None if identity is None else normalise_label(identity)
+        return samples.list_page(self.store, target, after, label, limit)
+
     def sample(self, sample_id: int) -> Sample:
         """Return an enrolled sample. Raises StoreError if there is none of this id.
 
@@ -69,18 +86,19 @@ class LibraryMethods(PictureMethods, EnrolmentMethods):
     def enrol_uploads(
         self,
         gallery: str,
-        label: str | None,
+        label: str | Sequence[str] | None,
         items: Sequence[tuple[str, bytes]],
         *,
         modality: str | None = None,
         choose: Chooser = only_usable,
         detector: str | None = DEFAULT,
         prompt: Prompt | None = None,
+        look_again: bool = False,
     ) -> list[EnrolResult]:
         """Enrol the content of files that are not on this machine, by (name, content).
 
         The store keeps a copy, so that it can be shown and embedded again; `forget` deletes it.
-        The other parameters are those of `enrol`.
+        label: of all, or one for each. The other parameters are those of `enrol_many`.
 
         Examples:
             >>> from pathlib import Path
@@ -94,10 +112,17 @@ class LibraryMethods(PictureMethods, EnrolmentMethods):
             InMemory(content, uploads.plain_name(name), _save(self.store, content, name))
             for name, content in items
         ]
-        pairs = [(label, sample) for sample in saved]
+        labels = [label] * len(saved) if label is None or isinstance(label, str) else label
+        pairs = list(zip(labels, saved, strict=True))
         try:
             results = self.enrol_many(
-                gallery, pairs, modality=modality, choose=choose, detector=detector, prompt=prompt
+                gallery,
+                pairs,
+                modality=modality,
+                choose=choose,
+                detector=detector,
+                prompt=prompt,
+                look_again=look_again,
             )
             return list(results)
         finally:
