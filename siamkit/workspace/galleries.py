@@ -62,16 +62,19 @@ class GalleryMethods(OpenStore):
             self.store, name, modality, gallery_encoder, detector=detector, index=index
         )
 
-    def gallery(self, name: str, *, modality: str | None = None) -> Gallery:
+    def gallery(self, name: str, *, modality: str | None = None, create: bool = True) -> Gallery:
         """Open a gallery by name, or create it with a modality's own encoder and detector.
 
-        A gallery named after a modality needs no `modality` to be created.
+        A gallery named after a modality needs no `modality` to be created. create: False creates
+        none.
         Raises UnknownName for an unknown gallery, BadInput if it holds another modality.
 
         Examples:
             >>> ws.gallery("faces").space.modality
             'faces'
         """
+        if not create:
+            return get_of_modality(self.store, name, modality)
         existing, modality = self._find(name, modality)
         if existing is not None:
             return existing
