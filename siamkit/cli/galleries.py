@@ -21,7 +21,7 @@ Examples:
   siamkit galleries                                    the galleries of this store
   siamkit galleries create staff -m faces              with the modality's detector and encoder
   siamkit galleries create crops -m faces --detector none
-  siamkit galleries delete staff
+  siamkit galleries delete staff --yes                 without asking
 """,
 )
 @options.limit("galleries")
