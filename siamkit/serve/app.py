@@ -30,7 +30,6 @@ from siamkit.serve.route import Reply, Route
 from siamkit.serve.routes import ROUTES
 from siamkit.serve.server import Server
 from siamkit.serve.settings import Settings
-from siamkit.serve.sign_in import sign_in_routes
 from siamkit.serve.tokens import TokenFile, require_scope
 
 CODES = {404: "not_found", 405: "method_not_allowed"}
@@ -59,7 +58,7 @@ def create_app(settings: Settings) -> Starlette:
     server = Server(settings)
     tokens = TokenFile(settings.token_file) if settings.token_file else None
     app = Starlette(
-        routes=[*_mount(server), *(sign_in_routes(tokens) if tokens else ())],
+        routes=_mount(server),
         middleware=guards(settings, server.metrics, tokens),
         lifespan=_lifespan,
         exception_handlers={HTTPException: _answer_error, Exception: _answer_error},

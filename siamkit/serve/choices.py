@@ -116,8 +116,7 @@ def mark(
 
 def require_gallery(ws: Workspace, name: str) -> Gallery:
     """Return a gallery that exists; none is created. Raises UnknownName."""
-    ws.count(name)
-    return ws.gallery(name)
+    return ws.gallery(name, create=False)
 
 
 def require_modality(name: str) -> str:

@@ -69,12 +69,12 @@ def is_own_host(host: str, names: Collection[str] = ()) -> bool:
 def is_own_origin(headers: Headers) -> bool:
     """True unless a browser says that another site's page sent a request.
 
-    A client that is not a browser sends neither header. Behind a proxy the scheme may differ, so
-    only host and port are compared.
+    A client that is not a browser sends neither header; a browser sends the first to HTTPS and to
+    this machine. Behind a proxy the scheme may differ, so only host and port are compared.
     """
     site = headers.get("sec-fetch-site")
-    if site is not None and site not in ("same-origin", "none"):
-        return False
+    if site is not None:
+        return site in ("same-origin", "none")
     origin = headers.get("origin")
     return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
 
