@@ -112,7 +112,8 @@ def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Res
             if route.method != "GET" and route.scope != "open":
                 state["audit"] = describe_request(route.name, request.path_params, body)
             work = partial(route.handler, server, body, **request.path_params)
-            data = await server.pool.run(work)
+            run = server.pool.run if route.scope == "open" else server.run
+            data = await run(work)
         except Exception as error:
             return await _answer_error(request, error)
         if isinstance(data, Response):

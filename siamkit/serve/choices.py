@@ -143,14 +143,20 @@ def require_detector(name: str) -> None:
     """Raise RequestError for a detector that is not installed, built or added."""
     installed = [p.name for p in Workspace.plugins() if p.group == "siamkit.regions"]
     if name not in installed:
-        _require(name, [state.name for state in Workspace.detectors()], "detector")
+        known = [state.name for state in Workspace.detectors()] if is_name(name) else installed
+        _require(name, known, "detector")
 
 
 def require_encoder(modality: str, name: str | None) -> None:
     """Raise RequestError for an encoder that a modality neither builds nor was given."""
     if name is not None:
-        states = Workspace.encoders()
+        states = Workspace.encoders() if is_name(name) else []
         _require(name, [state.name for state in states if state.modality == modality], "encoder")
+
+
+def is_name(text: str) -> bool:
+    """True if a model may be called so: a path, or ORIGIN:MODEL, is none."""
+    return all(char.isalnum() or char in "._-" for char in text)
 
 
 def _require(name: str, known: Sequence[str], what: str) -> None:

@@ -22,6 +22,7 @@ def readyz(server: Server, body: Nothing) -> dict[str, str]:
     """Say, once the models are open, that the store can be read. Raises StoreError if not."""
     if not server.is_warm.wait(WARM_SECONDS):
         raise RequestError(503, "opening", "the models are being opened", hint="ask again")
+    server.workspace.require_store()
     server.workspace.galleries()
     return {"status": "ready"}
 

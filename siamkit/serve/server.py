@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from siamkit.errors import SiamkitError
 from siamkit.serve.jobs import Jobs
@@ -13,6 +15,7 @@ from siamkit.serve.pool import Pool
 from siamkit.serve.settings import Settings
 from siamkit.workspace import Workspace
 
+T = TypeVar("T")
 log = logging.getLogger("siamkit.serve")
 
 
@@ -28,6 +31,15 @@ class Server:
         shares_counts = settings.workers > 1
         self.is_warm = threading.Event()  # the models of all galleries are open
         self.metrics = Metrics(settings.private / "metrics" if shares_counts else None)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do work on the store in a thread of the pool. Raises StoreError if the store is gone."""
+
+        def work_on_store() -> T:
+            self.workspace.require_store()
+            return work()
+
+        return await self.pool.run(work_on_store)
 
     def warm_up(self) -> None:
         """Open the models and the index of each gallery, so that no client waits for them.

@@ -96,6 +96,13 @@ class Store:
         self._inode = self._file.stat().st_ino
         return connection
 
+    def is_current(self) -> bool:
+        """Return False if the database was deleted, moved or replaced since it was opened."""
+        try:
+            return self._inode in (None, self._file.stat().st_ino)
+        except OSError:
+            return False
+
     @property
     def connection(self) -> sqlite3.Connection:
         """This thread's connection to SQLite; meant for use within `write`, `read` or `using`."""

@@ -9,7 +9,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
-from siamkit.errors import MissingWeights
+from siamkit.errors import MissingWeights, StoreError
 from siamkit.flows.forget import finish_erasing
 from siamkit.flows.galleries import find_gallery
 from siamkit.io import sources
@@ -79,6 +79,20 @@ class OpenStore:
                 finish_erasing(store)
                 self._store = store
             return self._store
+
+    def require_store(self) -> None:
+        """Raise StoreError if there is no store now; one that was replaced is opened again.
+
+        For a program that runs for long. Without this, it would go on with a deleted file.
+
+        Examples:
+            >>> ws.require_store()
+        """
+        if self._store is not None and not self._store.is_current():
+            self.close()
+        if self._store is None and not self._has_store():
+            hint = "restore a backup there, or `siamkit init` creates an empty one"
+            raise StoreError(f"there is no store in {self.root} any more", hint=hint)
 
     def close(self) -> None:
         """Close the database and the indexes. Models stay open for the next call.

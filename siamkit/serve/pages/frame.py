@@ -118,7 +118,7 @@ def endpoint(
             form = await _read_form(request, server)
             if request.method == "POST":
                 state["audit"] = _describe_form(view, request, form)
-            shown = await server.pool.run(partial(view, server, form, **request.path_params))
+            shown = await server.run(partial(view, server, form, **request.path_params))
         except Exception as error:
             shown = _show_error(request, error, server)
         return respond(request, shown)
