@@ -30,7 +30,7 @@ from siamkit.store.sqlite_errors import ELSEWHERE, MEND, plain_errors
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA = 8  # number of migrations that this version of siamkit knows
+SCHEMA = 9  # number of migrations that this version of siamkit knows
 APPLICATION_ID = 0x5349414D  # 'SIAM'; tells a store from any other SQLite database
 MOST_NAMED = 10  # damaged samples in one line
 log = logging.getLogger("siamkit")

@@ -206,6 +206,37 @@ def m008_merged_onward(db: Database) -> None:
     )
 
 
+@migrations()
+def m009_reviews(db: Database) -> None:
+    """Decisions of a reviewer, each of which can be undone, and samples that wait for one."""
+    for statement in _REVIEWS.split(";;"):
+        if statement.strip():
+            db.execute(statement)
+
+
+_REVIEWS = """
+CREATE TABLE reviews (                      -- ids of samples are never reused
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  gallery_id INTEGER NOT NULL REFERENCES galleries ON DELETE CASCADE,
+  subject TEXT NOT NULL,                    -- kind and ids, 'twins 12 40'
+  decision TEXT NOT NULL CHECK (decision IN ('same', 'different', 'skip')),
+  merger INTEGER,                           -- that it caused; see merged
+  sample_id INTEGER,                        -- that it enrolled
+  created TEXT NOT NULL,
+  UNIQUE (gallery_id, subject)
+);;
+CREATE TABLE unknowns (                     -- regions of files that nobody enrolled was found in
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  gallery_id INTEGER NOT NULL REFERENCES galleries ON DELETE CASCADE,
+  source TEXT NOT NULL,                     -- the store's own copy
+  digest BLOB NOT NULL CHECK (length(digest) = 32),
+  region TEXT NOT NULL CHECK (json_valid(region)),
+  created TEXT NOT NULL,
+  UNIQUE (gallery_id, digest, region)
+);;
+"""
+
+
 def apply(db: Database) -> None:
     """Bring a store up to date. The caller holds the write lock."""
     migrations.apply(db)

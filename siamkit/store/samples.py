@@ -249,6 +249,12 @@ def get(store: Store, sample_id: int) -> Sample:
     raise StoreError(f"sample {sample_id} in {store.root} is damaged", hint=hint)
 
 
+# A region that was enrolled by a review would keep its file in the store.
+_FORGET_UNKNOWN = """
+DELETE FROM unknowns WHERE 'unknown ' || id IN (SELECT subject FROM reviews WHERE sample_id = ?)
+"""
+
+
 def delete(store: Store, sample_ids: Sequence[int]) -> int:
     """Delete samples with their templates, and identities that then own none; count the samples.
 
@@ -260,6 +266,7 @@ def delete(store: Store, sample_ids: Sequence[int]) -> int:
             row = db.execute("SELECT gallery_id FROM samples WHERE id = ?", (sample_id,)).fetchone()
             if row:
                 db.execute("DELETE FROM samples WHERE id = ?", (sample_id,))
+                db.execute(_FORGET_UNKNOWN, (sample_id,))
                 erasures.note(store, row[0])
                 deleted += 1
         identities.drop_empty(db)

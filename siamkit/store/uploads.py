@@ -52,7 +52,10 @@ def is_upload(store: Store, source: str) -> bool:
 
 def delete_uploads(store: Store, sources: Iterable[str]) -> None:
     """Delete those of the store's own files that no sample names any more. Raises OSError."""
-    query = "SELECT 1 FROM samples WHERE source = ? LIMIT 1"
+    query = (
+        "SELECT 1 FROM samples WHERE source = ?1 UNION ALL"
+        " SELECT 1 FROM unknowns WHERE source = ?1 LIMIT 1"
+    )
     for source in set(sources):
         folder = _folder_of(store, source)
         if folder is not None and store.fetch_one(query, source) is None:
@@ -113,7 +116,8 @@ def sweep(store: Store) -> None:
         named = {
             to_path(row[0]).parent
             for row in store.fetch_all(
-                "SELECT DISTINCT source FROM samples WHERE inline = 0 AND source LIKE ? || '%'",
+                "SELECT source FROM samples WHERE inline = 0 AND source LIKE ?1 || '%' UNION"
+                " SELECT source FROM unknowns",
                 to_text(uploads),
             )
         }

@@ -15,6 +15,7 @@ from siamkit.workspace.library import LibraryMethods
 from siamkit.workspace.measuring import MeasuringMethods
 from siamkit.workspace.queries import QueryMethods
 from siamkit.workspace.recordings import RecordingMethods
+from siamkit.workspace.review import ReviewMethods
 from siamkit.workspace.styles import StyleMethods
 from siamkit.workspace.training import TrainingMethods
 
@@ -25,6 +26,7 @@ class Workspace(  # the reference lists the methods of the last one first
     ExchangeMethods,
     StyleMethods,
     TrainingMethods,
+    ReviewMethods,
     MeasuringMethods,
     DuplicateMethods,
     RecordingMethods,

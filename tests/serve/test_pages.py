@@ -112,3 +112,50 @@ def test_a_server_with_tokens_asks_for_one_and_minds_its_scope(tmp_path):
         assert client.get("/galleries").status_code == 200
         page = client.post("/galleries", files={"modality": (None, "faces")})
         assert (page.status_code, "scope admin" in page.text) == (403, True)
+
+
+def fields(**values: str) -> dict[str, tuple[None, str]]:
+    return {name: (None, value) for name, value in values.items()}
+
+
+def subject_in(page) -> str:
+    return page.text.partition('name="subject" value="')[2].partition('"')[0]
+
+
+def test_duplicates_are_decided_one_by_one_and_undone(faces):
+    enrol(faces, "Ms Collins", photos("collins")[0])
+    page = faces.get("/review")
+    assert "One content, two names: is it one person?" in page.text
+    about = {"gallery": "faces", "queue": "duplicates", "subject": subject_in(page)}
+    page = faces.post("/review/decide", files=fields(**about, decision="same"))
+    assert "1 decided, 0 to go" in page.text
+    assert "1 person, 1 sample" in faces.get("/galleries/faces").text
+    page = faces.post("/review/undo", files=fields(**about))
+    assert "0 decided, 1 to go" in page.text
+    assert "2 people, 2 samples" in faces.get("/galleries/faces").text
+    about["subject"] = subject_in(page)
+    page = faces.post("/review/decide", files=fields(**about, decision="different"))
+    assert "1 decided, 0 to go. In all: 0 same, 1 different" in page.text
+    page = faces.post("/review/decide", files=fields(**about, decision="perhaps"))
+    assert page.status_code == 422
+
+
+def test_who_is_unknown_waits_and_is_enrolled_by_a_decision(faces):
+    files = [
+        ("files", ("man.png", photos("cameraman")[0])),
+        ("files", ("e.png", photos("collins")[1])),
+    ]
+    page = faces.post("/review/unknown", data={"gallery": "faces"}, files=files)
+    assert "1 of them wait for a decision." in page.text
+    about = {"gallery": "faces", "queue": "unknown", "subject": subject_in(page)}
+    page = faces.post("/review/decide", files=fields(**about, decision="different", label="Max"))
+    assert "1 decided, 0 to go" in page.text
+    assert "Max" in faces.get("/galleries/faces").text
+    page = faces.post("/review/undo", files=fields(**about))
+    assert "0 decided, 1 to go" in page.text
+    assert "Max" not in faces.get("/galleries/faces").text
+    faces.post("/review/decide", files=fields(**about, decision="different", label="Max"))
+    faces.post("/galleries/faces/forget", files=fields(label="Max"))
+    store = faces.app.state.server.settings.store
+    names = {path.name for path in (store / "uploads").rglob("*") if path.is_file()}
+    assert names == {"Eileen-b-.png"}, "a forgotten stranger leaves no picture"

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from siamkit.serve.pages import ask, galleries, login, media
+from siamkit.serve.pages import ask, galleries, login, media, review
 from siamkit.serve.pages.frame import HEADERS, HERE, View, endpoint
 from siamkit.serve.route import Scope
 from siamkit.serve.server import Server
@@ -34,6 +34,11 @@ PAGES: tuple[tuple[str, str, Scope, View], ...] = (
     ("POST", f"{G}/forget", "admin", galleries.forget),
     ("POST", f"{G}/forget-sample", "admin", galleries.forget_sample),
     ("POST", f"{G}/delete", "admin", galleries.delete_gallery),
+    ("GET", "/review", "read", review.show_review),
+    ("POST", "/review/decide", "enrol", review.decide),
+    ("POST", "/review/undo", "enrol", review.undo),
+    ("POST", "/review/unknown", "enrol", review.add_unknown),
+    ("POST", "/review/forget", "admin", review.forget_doomed),
     ("GET", "/thumbnails/{sample:int}", "read", media.show_thumbnail),
     ("GET", "/sounds/{sample:int}", "read", media.play_sample),
 )

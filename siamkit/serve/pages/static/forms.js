@@ -4,13 +4,15 @@ import { prepareTimeline } from "./timeline.js";
 export function prepareForms(root) {
   for (const form of root.querySelectorAll("form[data-fragment]")) prepareAsk(form);
   for (const form of root.querySelectorAll("form[data-enrol]")) prepareEnrol(form);
-  for (const form of root.querySelectorAll("form[data-confirm]"))
-    form.addEventListener("submit", (event) => {
-      if (!confirm(form.dataset.confirm)) event.preventDefault();
-    });
+  prepareConfirms(root);
   for (const choice of root.querySelectorAll("[data-go]"))
     choice.addEventListener("change", () => location.assign(choice.dataset.go));
   for (const list of root.querySelectorAll("[data-cards]")) prepareMore(list);
+}
+
+export function prepareConfirms(root) {
+  for (const form of root.querySelectorAll("form[data-confirm]"))
+    form.onsubmit = () => confirm(form.dataset.confirm);
 }
 
 // Send a form; return the part of the page that answers it, or go where it leads.
