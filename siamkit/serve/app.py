@@ -125,12 +125,22 @@ def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Res
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    if isinstance(error, HTTPException):  # Starlette's own: no such path, or another method
-        code = CODES.get(error.status_code, "bad_request")
-        headers = dict(error.headers or {})
-        error = RequestError(error.status_code, code, str(error.detail), hint="see /openapi.json")
-        error.headers = headers
+    if isinstance(error, HTTPException):
+        error = _as_request_error(request, error)
     root = request.app.state.server.settings.store
     facts = failures.describe(error, request_id_of(request.scope), root)
     extra = error.headers if isinstance(error, RequestError) else {}
     return JSONReply(Reply(facts, failures.status_of(error), extra), root)
+
+
+def _as_request_error(request: Request, error: HTTPException) -> RequestError:
+    """Return Starlette's own error, of a path or a method that there is not, as one of ours."""
+    message, hint = str(error.detail), "/reference lists all routes"
+    if error.status_code == 404:
+        message = f"there is no {request.url.path[:200]}"
+    elif error.status_code == 405:
+        message = f"{request.url.path[:200]} takes no {request.method[:10]}"
+    code = CODES.get(error.status_code, "bad_request")
+    refused = RequestError(error.status_code, code, message, hint=hint)
+    refused.headers = dict(error.headers or {})
+    return refused

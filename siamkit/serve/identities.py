@@ -7,6 +7,8 @@ import binascii
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
+from starlette.responses import Response
+
 from siamkit.errors import UnknownName
 from siamkit.serve.choices import require_gallery
 from siamkit.serve.failures import RequestError
@@ -18,6 +20,8 @@ from siamkit.workspace import Workspace
 
 MAX_PAGE = 1_000  # rows
 PAGE = 100
+MAX_SIDE = 1024  # px of a thumbnail
+JPEG = "image/jpeg"
 Cursor = Annotated[str | None, Field("`next` of the page before.")]
 Limit = Annotated[int, Field("Rows of a page.", 1, MAX_PAGE)]
 
@@ -38,6 +42,13 @@ class SampleList:
     identity: Annotated[str | None, Field("Of this identity only.")] = None
     cursor: Cursor = None
     limit: Limit = PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture of a sample."""
+
+    side: Annotated[int, Field("Its longer side, px, at most.", 16, MAX_SIDE)] = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,17 @@ def list_samples(server: Server, body: SampleList, gallery: str) -> dict[str, An
 def show_sample(server: Server, body: Nothing, gallery: str, sample: int) -> dict[str, Any]:
     """Describe one sample."""
     return _describe(_require_sample(server.workspace, gallery, sample))
+
+
+def show_thumbnail(server: Server, body: Thumbnail, gallery: str, sample: int) -> Response:
+    """Return a small picture of what a sample shows."""
+    _require_sample(server.workspace, gallery, sample)
+    picture = server.workspace.thumbnail(sample, side=body.side)
+    if picture is None:
+        message = f"sample {sample} has no picture to show"
+        hint = "sounds and texts have none; of a picture, the file is gone or has changed"
+        raise RequestError(404, "no_picture", message, hint=hint)
+    return Response(picture, media_type=JPEG)
 
 
 def move_sample(server: Server, body: NewLabel, gallery: str, sample: int) -> dict[str, Any]:

@@ -97,6 +97,15 @@ ENROLLED = (
     Route("DELETE", LABEL, "admin", identities.forget_identity, replies.Forgotten),
     Route("GET", SAMPLES, "read", identities.list_samples, replies.Samples, identities.SampleList),
     Route("GET", SAMPLE, "read", identities.show_sample, replies.Sample),
+    Route(
+        "GET",
+        f"{SAMPLE}/thumbnail",
+        "read",
+        identities.show_thumbnail,
+        bytes,
+        identities.Thumbnail,
+        media_type=identities.JPEG,
+    ),
     Route("PATCH", SAMPLE, "enrol", identities.move_sample, replies.Merger, identities.NewLabel),
     Route("DELETE", SAMPLE, "admin", identities.forget_sample, replies.ForgottenSample),
 )
