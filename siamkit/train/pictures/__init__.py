@@ -1,0 +1,1 @@
+"""Pictures by gradient descent through an encoder: styles, reconstructions, activations."""
