@@ -71,7 +71,7 @@ class LayersExplanation(Presentable):
     Examples:
         >>> shown = ws.layers("faces", "collins-1.png")
         >>> len(shown.layers), shown.views[0].layer.field
-        (27, (3, 3))
+        (27, (5, 5))
     """
 
     modality: str
