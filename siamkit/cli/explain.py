@@ -29,7 +29,7 @@ Examples:
   siamkit explain -m questions --text 'How do I sign in?' --text 'How can I log in?'
   siamkit explain signers doe.png contract.png --box 640,1150,1000,1300
   siamkit explain -m faces a.jpg b.jpg --json          every part, for a program
-  siamkit explain --layers -m images --from photos -o layers.html
+  siamkit explain --layers -m images --from photos -o layers.html    what each layer sees
 
 \b
 Exit codes: 0 explained; 4 nothing to compare in one of the files.

@@ -152,6 +152,8 @@ def _read_samples(origin: str | None, texts: Sequence[Path | str]) -> list[Any] 
         return list(texts) or None
     if origin != "-" and Path(origin).is_dir():
         return [Path(origin)]
+    if origin != "-" and not Path(origin).exists():
+        raise click.UsageError(f"--from {origin}: there is no such folder or list.")
     sources, faults = sk.Workspace.read_sources(origin)
     for fault in faults:
         stderr(f"Error: {origin}, {fault}")
@@ -180,7 +182,7 @@ def _print(shown: sk.LayersExplanation, *, has_page: bool) -> None:
     head = ["layer", "operators", "channels", "sees", "channels that stand out"]
     rows = []
     for view in shown.views:
-        sees = f"{view.sees[0]:g} × {view.sees[1]:g} px"
+        sees = shown.describe_field(view)
         standing = [_describe(channel) for channel in view.channels]
         rows.append(
             [view.layer.name, view.layer.op, view.layer.channels, sees, ", ".join(standing)]

@@ -17,6 +17,7 @@ from siamkit.flows.layer_runs import LayerRun, View, crop_of
 from siamkit.io.sources import name_of_bytes, to_text
 from siamkit.protocols import Source
 from siamkit.sdk import threads
+from siamkit.sdk.layers import Layer
 from siamkit.store.samples import Sample
 from siamkit.types import Box, Progress
 
@@ -40,6 +41,14 @@ class Place:
     field: Box  # px of the picture: what the channel sees there
     picture: Pixels  # the sample as the network gets it
     response: Map  # of the channel to all of the picture; its least where padding counts
+
+
+def respond(view: View, layer: Layer, channel: Map) -> Map:
+    """Return a channel as its picture is turned, at its least along edges, where padding counts."""
+    part = inside(layer, channel.shape, view.canvas.lengths(layer))
+    counted = np.full(channel.shape, channel.min(), np.float32)
+    counted[part] = channel[part]
+    return view.canvas.upright(counted, layer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +117,7 @@ class Survey:
     def _place(self, view: View, item: _Wanted, source: str) -> Place:
         layer, maps = self._run.layers[item.layer], view.maps[item.layer]
         box = view.canvas.box(layer, *divmod(item.strong.place, maps.shape[2]))
-        channel = maps[item.channel]
-        counted = np.full(channel.shape, channel.min(), np.float32)
-        part = inside(layer, channel.shape, view.canvas.lengths(layer))
-        counted[part] = channel[part]
-        response = view.canvas.upright(counted, layer)
+        response = respond(view, layer, maps[item.channel])
         return Place(source, item.strong.value, box, view.picture, response)
 
     def _name(self, sample: int) -> str:

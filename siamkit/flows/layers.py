@@ -12,13 +12,13 @@ from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.flows.layer_places import StrongestPlaces, inside, pick_channels, pick_layers
 from siamkit.flows.layer_runs import LayerRun, View, crop_of, spatial_layers
-from siamkit.flows.layer_survey import Survey
+from siamkit.flows.layer_survey import Survey, respond
 from siamkit.io.presentable import Presentable
 from siamkit.io.wording import BY_KIND, OTHERS
 from siamkit.protocols import Source
 from siamkit.sdk.layers import Layer
 from siamkit.store.samples import Sample
-from siamkit.types import Progress, ignore_progress
+from siamkit.types import Kind, Progress, ignore_progress
 
 if TYPE_CHECKING:
     from siamkit.flows.layer_runs import Pixels
@@ -48,7 +48,7 @@ class ChannelView:
     channel: int
     stands_out: float | None  # standard deviations above its mean over the set
     places: tuple[Place, ...]
-    response: Map | None  # to the file
+    response: Map | None  # to the file; its least along the edges, where padding counts
     highest: float | None  # of that
 
 
@@ -82,7 +82,7 @@ class LayersExplanation(Presentable):
     file: str  # that the maps are of; "" for none
     picture: Pixels | None  # the file as the network gets it
     errors: tuple[SiamkitError, ...]  # of samples that could not be used, each naming it
-    noun: str = OTHERS.singular  # for a sample
+    kind: Kind  # of the samples
 
     def __repr__(self) -> str:
         """The size in short: `<LayersExplanation of faces: 27 layers, 6 shown>`."""
@@ -98,16 +98,28 @@ class LayersExplanation(Presentable):
             return (
                 f"{count}: a place of the first sees {sizes[0]} elements, of the last {sizes[1]}",
             )
-        sizes = [_describe_size(view, self.noun) for view in (self.views[0], self.views[-1])]
+        sizes = [self.describe_field(view) for view in (self.views[0], self.views[-1])]
         line = (
             f"{count}, {len(self.views)} shown: their places see {sizes[0]} early, {sizes[1]} late"
         )
         shown = [f"{self.samples:,} {self.noun if self.samples == 1 else self.noun + 's'}"]
         return line, ", and ".join([*(shown if self.samples else ()), *filter(None, [self.file])])
 
+    @property
+    def noun(self) -> str:
+        """The word for a sample."""
+        return BY_KIND.get(self.kind, OTHERS).singular
 
-def _describe_size(view: LayerView, noun: str) -> str:
-    return f"the whole {noun}" if view.sees_all else f"{view.sees[0]:g} × {view.sees[1]:g} px"
+    def describe_field(self, view: LayerView) -> str:
+        """Return what a place of a layer sees, for people: '7 × 7 px', 'the whole picture'."""
+        return f"the whole {self.noun}" if view.sees_all else self.describe_size(view.sees)
+
+    def describe_size(self, size: tuple[float, float]) -> str:
+        """Return a width and height for people: '7 × 7 px', '3 frames × 5 bands'."""
+        if self.kind == "audio":
+            names = ("frame" if size[0] == 1 else "frames", "band" if size[1] == 1 else "bands")
+            return f"{size[0]:g} {names[0]} × {size[1]:g} {names[1]}"
+        return f"{size[0]:g} × {size[1]:g} px"
 
 
 def list_layers(pipeline: Pipeline) -> LayersExplanation:
@@ -122,7 +134,7 @@ def list_layers(pipeline: Pipeline) -> LayersExplanation:
         "",
         None,
         (),
-        _noun(pipeline),
+        pipeline.modality.kind,
     )
 
 
@@ -170,12 +182,8 @@ def show_layers(
         probe[0] if probe else "",
         probe[1].picture if probe else None,
         tuple(survey.errors),
-        _noun(pipeline),
+        pipeline.modality.kind,
     )
-
-
-def _noun(pipeline: Pipeline) -> str:
-    return BY_KIND.get(pipeline.modality.kind, OTHERS).singular
 
 
 def _choose_layers(layers: Sequence[Layer], choice: LayerChoice) -> list[Layer]:
@@ -236,22 +244,16 @@ def _view(
     selectivity = strongest.selectivity if survey.used else None
     shown, energy = [], None
     for channel in channels:
-        response = _bounded(probe, number, layer, probe.maps[number][channel]) if probe else None
+        response = respond(probe, layer, probe.maps[number][channel]) if probe else None
         stands_out = float(selectivity[channel]) if selectivity is not None else None
         highest = float(response.max()) if response is not None else None
         own = tuple(places.get((number, channel), ()))
         shown.append(ChannelView(channel, stands_out, own, response, highest))
     if probe:
         mean_square = np.sqrt(np.square(probe.maps[number]).mean(axis=0))
-        energy = _bounded(probe, number, layer, mean_square)
+        energy = respond(probe, layer, mean_square)
     sees, step, sees_all = _extent(layer, first)
     return LayerView(layer, sees, step, sees_all, tuple(shown), energy)
-
-
-def _bounded(view: View, number: int, layer: Layer, response: Map) -> Map:
-    """Return a response as its picture is turned, cut off at its peak inside the edges."""
-    part = inside(layer, response.shape, view.canvas.lengths(layer))
-    return view.canvas.upright(np.minimum(response, response[part].max()), layer)
 
 
 def _extent(layer: Layer, view: View) -> tuple[tuple[float, float], tuple[float, float], bool]:

@@ -29,15 +29,16 @@ img.sharp { image-rendering: pixelated } .cell img { width: 100%; height: auto }
 .whole { max-width: 22em; margin: 0 0 1em } .whole img { width: 100% }
 h2 small, h3 small { font-weight: normal } h3 { font-size: 1em; margin: 1.2em 0 .4em }
 .wide-picture .cells { grid-template-columns: repeat(auto-fit, minmax(min(100%, 11em), 16em)) }
+.wide-picture .cut img { width: auto; min-width: 4em; height: 6em; max-width: 100% }
 @media (max-width: 40em) { .cells { grid-template-columns: repeat(3, minmax(0, 1fr)) } }
 """
 _READ = (
     "A row shows one channel: what it saw where it responded most, each in another {noun} of the"
     " set. Below each stands the {noun} as the network gets it, with the place marked. Where a"
     " channel sees nearly all of the {noun}, it is lit where the channel responds at least half as"
-    " strongly as at its strongest."
+    " strongly as at its strongest. Edges, where the network sees padding, do not count."
 )
-_FILE = "Brighter blocks respond more strongly, each on its own scale."
+_FILE = "Brighter blocks respond more strongly, each layer on its own scale."
 
 
 def write_page(shown: LayersExplanation | AttentionExplanation, path: Path) -> None:
@@ -100,21 +101,16 @@ def _layer(view: LayerView, shown: LayersExplanation) -> str:
     return (
         f"<section><h2>{escaped(layer.name)} <small class=soft>{escaped(layer.op)},"
         f" {layer.channels:,} channels</small></h2>"
-        f"<p>{escaped(describe_view(view, shown.noun))}</p>"
+        f"<p>{escaped(_describe(view, shown))}</p>"
         f"{channels}</section>"
     )
 
 
-def describe_view(view: LayerView, noun: str) -> str:
-    """Return what an element of a layer sees: 'Each element sees 7 × 7 px, 2 px apart.'"""
-    step = (
-        f"{view.step[0]:g} px"
-        if view.step[0] == view.step[1]
-        else f"{view.step[0]:g} × {view.step[1]:g} px"
-    )
-    size = f"{view.sees[0]:g} × {view.sees[1]:g} px"
-    reach = f", more than the whole {noun}" if view.sees_all else ""
-    return f"Each of its places sees {size}{reach}; from one to the next it is {step}."
+def _describe(view: LayerView, shown: LayersExplanation) -> str:
+    """Return what a place sees: 'Each of its places sees 7 × 7 px; the next one is 2 × 2 px on.'"""
+    reach = f", more than the whole {shown.noun}" if view.sees_all else ""
+    sees, step = shown.describe_size(view.sees), shown.describe_size(view.step)
+    return f"Each of its places sees {sees}{reach}; the next one is {step} on."
 
 
 def _channel(channel: ChannelView, shown: LayersExplanation) -> str:
@@ -138,8 +134,13 @@ def _place(place: Place) -> str:
     name = to_path(place.source).name
     cut, is_part = cut_out(place)
     picture = embed(cut, f"what the channel sees in {name}")
-    where = f"<figure>{embed(place.picture, name)}{_mark(place)}</figure>" if is_part else ""
-    inner = f"<figure>{picture}</figure>{where.replace('<figure>', '<figure class=where>', 1)}"
+    kind = " class=cut" if is_part else ""
+    where = (
+        f"<figure class=where>{embed(place.picture, name)}{_mark(place)}</figure>"
+        if is_part
+        else ""
+    )
+    inner = f"<figure{kind}>{picture}</figure>{where}"
     return f"<div class=cell>{inner}<small>{place.value:.2f} {escaped(name, NAME)}</small></div>"
 
 
