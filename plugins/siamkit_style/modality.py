@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from siamkit_style.renderer import StyleRenderer
 
-# Standard deviation of a colour channel, 0 to 255. A flat colour, even one saved as JPEG, is below
-# 1; the faintest of 246 patterns of GIMP's is 4.
+# Standard deviation of a colour channel, 0 to 255. A flat colour has less than 1, from a JPEG too.
 LEAST_SHADES, GOOD_SHADES = 1.0, 20.0
-GRAM = "gram"
+MOMENTS = "moments"
+TORCHVISION = "torchvision"
 
 
 class Styles:
@@ -35,10 +35,15 @@ class Styles:
     nouns = ("style", "styles")
     kind = "image"
     purpose = "Find pictures painted or drawn in the same style."
+    calibration = Path(__file__).with_name("calibration.json")
     detector: str | None = None
     backbone = "efficientnet-lite0"
     encoders: Mapping[str, str] = {
-        GRAM: "Gram matrices of layers of EfficientNet-Lite0 (Apache-2.0), as shipped",
+        MOMENTS: "means and deviations of layers of EfficientNet-Lite0 (Apache-2.0), as shipped"
+    }
+    origins: Mapping[str, str] = {
+        TORCHVISION: "a VGG network: vgg19 (of Gatys, Ecker and Bethge, 2016), vgg16, vgg13, vgg11;"
+        " vgg19@FILE.pth takes the weights of a file"
     }
 
     def load(self, source: Source) -> Image:
@@ -93,6 +98,14 @@ class Styles:
 
         card = Card(self.name, name, 0, {}, "Apache-2.0", source=self.encoders[name])
         networks.build(folder, card)
+
+    def add(self, origin: str, model: str, folder: Path) -> None:
+        """Write the encoder folder of a VGG network. Raises BadInput or MissingWeights."""
+        from siamkit_style.export import export, open_vgg
+
+        network, licence, source = open_vgg(model)
+        name = model.partition("@")[0]
+        export(network, folder, Card(self.name, name, 0, {}, licence, source=source))
 
     def array(self, medium: Image) -> NDArray[np.uint8]:
         """Return (224, 224, 3) uint8, the input of a network trained by siamkit."""

@@ -4,39 +4,45 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from siamkit.sdk.graph_writer import TYPES, GraphWriter, Port
 from siamkit.sdk.inverted_residuals import LITE0, NetworkWriter
 from siamkit.sdk.model_folder import Card, write_folder
-from siamkit.sdk.picture_recipe import PREPARED
-from siamkit_style.statistics import append_gram
+from siamkit.sdk.tensors import read_tensors
+from siamkit_style.statistics import PREPROCESSING, SIDE, append_moments
 
-SIDE = 256  # px of the square input
-LAYERS = {"block2_2": 24, "block3_2": 40}  # channels of each
-PREPROCESSING: dict[str, Any] = {
-    "size": [SIDE, SIDE],
-    "crop": 1.0,
-    "mode": "center",
-    "interpolation": "bicubic",
-    "fill": [128, 128, 128],
-    "prepared": PREPARED,
-}
+# The last block of each resolution, but for the coarsest: its channels tell what is shown.
+STAGES = 5
+LAYERS = {"block2_2": 24, "block3_2": 40, "block4_3": 80, "block5_3": 112}  # name -> channels
+WHITENING = Path(__file__).with_name("whitening.safetensors")  # tools/style_whitening.py writes it
 
 
 def build(folder: Path, card: Card) -> None:
-    """Write the folder of the encoder `gram`; fill in the card's dim and preprocessing.
+    """Write the folder of the encoder `moments`; fill in the card's dim and preprocessing.
 
     Raises MissingWeights.
     """
+    tensors = read_tensors(WHITENING)[0]
     graph = GraphWriter()
+    centred = graph.node("Sub", append_statistics(graph), tensors["mean"])
+    whitened = graph.node("MatMul", centred, tensors["matrix"])
+    graph.node("LpNormalization", whitened, output="vectors", axis=-1, p=2)
+    dim = tensors["matrix"].shape[1]
+    write_folder(
+        folder, model(graph, card.name, dim), replace(card, dim=dim, preprocessing=PREPROCESSING)
+    )
+
+
+def append_statistics(graph: GraphWriter, *, output: str = "") -> str:
+    """Append EfficientNet-Lite0 and the moments of LAYERS, (n, 512) rows, after `pixels`."""
     planes = graph.node("Transpose", "pixels", perm=(0, 3, 1, 2))
     planes = graph.node("Cast", planes, to=TYPES["float32"])
-    blocks = NetworkWriter(graph, LITE0).blocks(planes, are_named=True)
-    grams = [append_gram(graph, blocks[name], width) for name, width in LAYERS.items()]
-    joined = graph.node("Concat", *grams, axis=1)
-    graph.node("LpNormalization", joined, output="vectors", axis=-1, p=2)
-    dim = sum(width * (width + 1) // 2 for width in LAYERS.values())
+    blocks = NetworkWriter(graph, LITE0).blocks(planes, stages=STAGES, are_named=True)
+    moments = [append_moments(graph, blocks[name]) for name in LAYERS]
+    return graph.node("Concat", *moments, output=output, axis=1)
+
+
+def model(graph: GraphWriter, name: str, dim: int) -> bytes:
+    """Return the model of a graph from `pixels` to `vectors`."""
     pixels = Port("pixels", "uint8", ("n", SIDE, SIDE, 3))
-    content = graph.model(card.name, [pixels], [Port("vectors", "float32", ("n", dim))])
-    write_folder(folder, content, replace(card, dim=dim, preprocessing=PREPROCESSING))
+    return graph.model(name, [pixels], [Port("vectors", "float32", ("n", dim))])

@@ -51,10 +51,13 @@ class NetworkWriter:
         """Append all blocks: (n, 3, h, w) float32 in 0 … 255 to (n, depth, h / 32, w / 32)."""
         return list(self.blocks(planes).values())[-1]
 
-    def blocks(self, planes: str, *, are_named: bool = False) -> dict[str, str]:
-        """Append all blocks; return the output of each: `stem`, `block1_1` … `block7_1`.
+    def blocks(
+        self, planes: str, *, stages: int = len(STAGES), are_named: bool = False
+    ) -> dict[str, str]:
+        """Append the blocks of so many stages; return the output of each.
 
-        are_named: give the tensors these names, too: of one network in a graph.
+        They are `stem`, `block1_1`, … `block7_1`. are_named: give the tensors these names, too: of
+        one network in a graph.
         """
         mean, deviation = (
             np.array(values, np.float32).reshape(3, 1, 1)
@@ -65,7 +68,7 @@ class NetworkWriter:
         convolved = self._convolution(last, "conv_stem", "bn1", stride=2)
         last = self._relu6(convolved, output="stem" if are_named else "")
         outputs = {"stem": last}
-        for stage, stride in enumerate(STAGES):
+        for stage, stride in enumerate(STAGES[:stages]):
             block = 0
             while f"blocks.{stage}.{block}.conv_dw.weight" in self._weights:
                 name = f"block{stage + 1}_{block + 1}"
