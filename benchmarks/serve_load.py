@@ -162,7 +162,7 @@ def measure_memory(server: Server, requests: int) -> list[float]:
     return sizes
 
 
-def kill_a_worker(server: Server, enrolments: int = 60) -> tuple[int, int]:
+def kill_a_worker(server: Server, store: str, enrolments: int = 60) -> tuple[int, int]:
     """Enrol texts while a worker is killed; return how many were acknowledged, and were lost."""
     acknowledged = []
 
@@ -184,67 +184,80 @@ def kill_a_worker(server: Server, enrolments: int = 60) -> tuple[int, int]:
     os.kill(server.workers()[0].pid, signal.SIGKILL)
     for thread in threads:
         thread.join()
-    with sk.Workspace(STORE) as ws:
+    with sk.Workspace(store) as ws:
         stored = {holding.identity for holding in ws.identities("questions")}
     return len(acknowledged), len(set(acknowledged) - stored)
 
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--seconds", type=float, default=20)
-parser.add_argument("--clients", type=int, default=32)
-parser.add_argument("--requests", type=int, default=2_000)
-parser.add_argument("--rounds", type=int, default=45)
-options = parser.parse_args()
-photo = PHOTO.read_bytes()
-rows = [("figure", "measured", "goal")]
-with tempfile.TemporaryDirectory() as STORE:
-    with sk.Workspace(STORE) as ws:
-        ws.enrol("faces", "Grace Hopper", PHOTO)
-        vectors = np.random.default_rng(0).normal(size=(COUNT, 128)).astype(np.float32)
-        for _ in ws.add_templates("faces", [f"person {n}" for n in range(COUNT)], vectors):
-            pass
-        ws.query("faces", PHOTO)  # saves the index
-        pipeline = ws.pipeline_of(ws.gallery("faces"))
-        server = Server(STORE)
-        ours, bare = measure_latency(server, photo, pipeline, options.rounds)
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--requests", type=int, default=2_000)
+    parser.add_argument("--rounds", type=int, default=45)
+    options = parser.parse_args()
+    photo = PHOTO.read_bytes()
+    rows = [("figure", "measured", "goal")]
+    with tempfile.TemporaryDirectory() as store:
+        with sk.Workspace(store) as ws:
+            ws.enrol("faces", "Grace Hopper", PHOTO)
+            vectors = np.random.default_rng(0).normal(size=(COUNT, 128)).astype(np.float32)
+            for _ in ws.add_templates("faces", [f"person {n}" for n in range(COUNT)], vectors):
+                pass
+            ws.query("faces", PHOTO)  # saves the index
+            pipeline = ws.pipeline_of(ws.gallery("faces"))
+            server = Server(store)
+            ours, bare = measure_latency(server, photo, pipeline, options.rounds)
+            rows += [
+                (f"face query among {COUNT:,}, p50", f"{ours:.1f} ms", ""),
+                ("bare model calls, in turn with it, p50", f"{bare:.1f} ms", ""),
+                ("ratio", f"{ours / bare:.2f}", "<= 1.2"),
+            ]
+            began = time.process_time()
+            for _ in range(30):
+                bare_calls(pipeline, photo)
+            bare_cpu = (time.process_time() - began) / 30
+        before, began = server.cpu(), time.monotonic()
+        load = run_load(server, photo, options.seconds, options.clients)
+        spent, wall = server.cpu() - before, time.monotonic() - began
+        times, statuses = sorted(load["times"]), load["statuses"]
+        errors = sum(count for status, count in statuses.items() if status not in (200, 429))
         rows += [
-            (f"face query among {COUNT:,}, p50", f"{ours:.1f} ms", ""),
-            ("bare model calls, in turn with it, p50", f"{bare:.1f} ms", ""),
-            ("ratio", f"{ours / bare:.2f}", "<= 1.2"),
+            (
+                f"{options.clients} clients, {options.seconds:g} s",
+                f"{len(times) / wall:.1f} req/s",
+                "",
+            ),
+            (
+                "p50, p99",
+                f"{times[len(times) // 2]:.2f} s, {times[len(times) * 99 // 100]:.2f} s",
+                "",
+            ),
+            (
+                "models' share of the server's processor time",
+                f"{load['runs'] * bare_cpu / spent:.2f}",
+                ">= 0.9",
+            ),
+            ("refused with 429", f"{statuses[429]}", ""),
+            ("errors", f"{errors} of {len(times):,}", "0"),
         ]
-        began = time.process_time()
-        for _ in range(30):
-            bare_calls(pipeline, photo)
-        bare_cpu = (time.process_time() - began) / 30
-    before, began = server.cpu(), time.monotonic()
-    load = run_load(server, photo, options.seconds, options.clients)
-    spent, wall = server.cpu() - before, time.monotonic() - began
-    times, statuses = sorted(load["times"]), load["statuses"]
-    errors = sum(count for status, count in statuses.items() if status not in (200, 429))
-    rows += [
-        (f"{options.clients} clients, {options.seconds:g} s", f"{len(times) / wall:.1f} req/s", ""),
-        ("p50, p99", f"{times[len(times) // 2]:.2f} s, {times[len(times) * 99 // 100]:.2f} s", ""),
-        (
-            "models' share of the server's processor time",
-            f"{load['runs'] * bare_cpu / spent:.2f}",
-            ">= 0.9",
-        ),
-        ("refused with 429", f"{statuses[429]}", ""),
-        ("errors", f"{errors} of {len(times):,}", "0"),
-    ]
-    sizes = measure_memory(server, options.requests)
-    rows.append(
-        (
-            f"memory after {options.requests:,} requests",
-            f"{sizes[1]:.0f} MB after a tenth, {sizes[-1]:.0f} MB",
-            "flat",
+        sizes = measure_memory(server, options.requests)
+        rows.append(
+            (
+                f"memory after {options.requests:,} requests",
+                f"{sizes[1]:.0f} MB after a tenth, {sizes[-1]:.0f} MB",
+                "flat",
+            )
         )
-    )
-    server.stop()
-    server = Server(STORE, "--workers", "2")
-    acknowledged, lost = kill_a_worker(server)
-    server.stop()
-    rows.append((f"lost of {acknowledged} acknowledged, worker killed", f"{lost}", "0"))
-load_per_core = os.getloadavg()[0] / (os.cpu_count() or 1)
-rows.append(("load of the machine per core", f"{load_per_core:.1f}", ""))
-table(rows)
+        server.stop()
+        server = Server(store, "--workers", "2")
+        acknowledged, lost = kill_a_worker(server, store)
+        server.stop()
+        rows.append((f"lost of {acknowledged} acknowledged, worker killed", f"{lost}", "0"))
+    load_per_core = os.getloadavg()[0] / (os.cpu_count() or 1)
+    rows.append(("load of the machine per core", f"{load_per_core:.1f}", ""))
+    table(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -32,6 +32,7 @@ from siamkit.serve.server import Server
 from siamkit.serve.settings import Settings
 from siamkit.serve.tokens import TokenFile, require_scope
 
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -93,14 +94,26 @@ def _end_streams_on_signals(server: Server) -> None:
 
 
 def _mount(server: Server) -> Sequence[BaseRoute]:
+    """Return one route of Starlette per path, so that the answer 405 names all its methods."""
+    endpoints: dict[str, dict[str, Endpoint]] = {}
+    for route in ROUTES:
+        endpoints.setdefault(route.path, {})[route.method] = _endpoint(server, route)
     api = [
-        StarletteRoute(route.path, _endpoint(server, route), methods=[route.method])
-        for route in ROUTES
+        StarletteRoute(path, _choose_by_method(methods), methods=list(methods))
+        for path, methods in endpoints.items()
     ]
     return [*api, *page_routes(server)]
 
 
-def _endpoint(server: Server, route: Route) -> Callable[[Request], Awaitable[Response]]:
+def _choose_by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await endpoints[method](request)
+
+    return answer
+
+
+def _endpoint(server: Server, route: Route) -> Endpoint:
     async def answer(request: Request) -> Response:
         state = request.scope["state"]
         state["route"] = route.path
