@@ -97,6 +97,8 @@ class Audited:
 def describe_request(route: str, path: dict[str, Any], body: Any) -> dict[str, Any]:
     """Return what is logged of a request: its route, what its path names, and its labels."""
     labels = getattr(body, "labels", None) or getattr(body, "label", None) or ()
+    if hasattr(body, "old"):  # identities that are merged, or no longer
+        labels = [label for label in (body.old, getattr(body, "new", None)) if label]
     labels = [labels] if isinstance(labels, str) else [str(label) for label in labels]
     facts: dict[str, Any] = {"route": route, **{name: str(value) for name, value in path.items()}}
     if labels:

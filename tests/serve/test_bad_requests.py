@@ -54,6 +54,7 @@ BODIES = {
     "another content type": (b"a", "text/plain", 415, "unsupported_media_type"),
     "no content type": (b"a", "", 415, "unsupported_media_type"),
     "a form of no boundary": (GOOD, "multipart/form-data", 400, "malformed_body"),
+    "a text for a file": (GOOD.replace(b'; filename="a.txt"', b""), FORM, 422, "invalid_request"),
     "a form that ends early": (PART + FILE, FORM, 400, "malformed_body"),
     "a form of no parts": (b"hello", FORM, 400, "malformed_body"),
     "a part without a name": (
