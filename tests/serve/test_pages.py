@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -159,3 +160,22 @@ def test_who_is_unknown_waits_and_is_enrolled_by_a_decision(faces):
     store = faces.app.state.server.settings.store
     names = {path.name for path in (store / "uploads").rglob("*") if path.is_file()}
     assert names == {"Eileen-b-.png"}, "a forgotten stranger leaves no picture"
+
+
+def test_error_rates_are_measured_and_a_gallery_is_calibrated(client):
+    rng = np.random.default_rng(0)
+    client.post("/galleries", files=fields(modality="faces"))
+    ws = client.app.state.server.workspace
+    page = client.get("/measure")
+    assert page.url.path == "/galleries", "nothing to measure"
+    centres = rng.normal(size=(30, ws.gallery("faces").space.dim)).repeat(3, axis=0)
+    vectors = (centres + 0.9 * rng.normal(size=centres.shape)).astype(np.float32)
+    labels = [f"p{n // 3}" for n in range(90)]
+    assert list(ws.add_templates("faces", labels[:1], vectors[:1])) == [1]
+    assert 'role="alert"' in client.get("/measure").text, "one identity is too few"
+    assert list(ws.add_templates("faces", labels[1:], vectors[1:])) == [89]
+    page = client.get("/measure?threshold=0.2")
+    assert "over 30 people: 90 pairs of the same, 3,915 of different ones" in page.text
+    assert page.text.count("<rect class=") == 96
+    page = client.post("/measure/calibrate", files=fields(gallery="faces", fmr="0.01"))
+    assert "faces is calibrated: same from 0." in page.text

@@ -94,6 +94,7 @@ def environment() -> Environment:
     env.filters["probability"] = format_probability
     env.filters["count"] = lambda number: f"{number:,}"
     env.filters["clock"] = lambda seconds: f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+    env.filters["json"] = json.dumps
     env.globals["link"] = link
     return env
 

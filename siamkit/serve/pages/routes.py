@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from siamkit.serve.pages import ask, galleries, login, media, review
+from siamkit.serve.pages import ask, galleries, login, measure, media, review
 from siamkit.serve.pages.frame import HEADERS, HERE, View, endpoint
 from siamkit.serve.route import Scope
 from siamkit.serve.server import Server
@@ -39,6 +39,8 @@ PAGES: tuple[tuple[str, str, Scope, View], ...] = (
     ("POST", "/review/undo", "enrol", review.undo),
     ("POST", "/review/unknown", "enrol", review.add_unknown),
     ("POST", "/review/forget", "admin", review.forget_doomed),
+    ("GET", "/measure", "read", measure.show_measure),
+    ("POST", "/measure/calibrate", "admin", measure.calibrate),
     ("GET", "/thumbnails/{sample:int}", "read", media.show_thumbnail),
     ("GET", "/sounds/{sample:int}", "read", media.play_sample),
 )
