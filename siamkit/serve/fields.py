@@ -69,6 +69,14 @@ def has_files(kind: type) -> bool:
     return any(_item_type(hint) is Upload for hint, _ in hints_of(kind).values())
 
 
+def has_required(kind: Any) -> bool:
+    """True if a request cannot be empty: one of its fields has no default."""
+    return any(
+        field.default is MISSING and field.default_factory is MISSING
+        for field in dataclasses.fields(kind)
+    )
+
+
 def read(kind: type[T], values: Mapping[str, Any], *, is_text: bool) -> T:
     """Return a request made of JSON values, or with `is_text` of lists of texts and files.
 
@@ -125,6 +133,8 @@ def _from_texts(hint: Any, values: list[Any], name: str) -> Any:
 
 
 def _from_text(hint: Any, value: Any, name: str) -> Any:
+    if hint is Upload and isinstance(value, str):
+        raise _invalid(f"{name}: expected a file", "in a form, a file has a file name")
     if get_origin(hint) is tuple and isinstance(value, str):  # a box, or a point
         return [_from_text(get_args(hint)[0], part, name) for part in value.split(",")]
     if hint is Upload and isinstance(value, str):

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from siamkit.serve.failures import Busy, RequestError
-from siamkit.serve.refusals import CLOSE, refuse
+from siamkit.serve.refusals import refuse
 
 GRACE_SECONDS = 20.0  # for a body, beside the time at SLOWEST
 SLOWEST = 16 * 1024  # bytes per second: half of what a bad telephone line sends
@@ -47,15 +47,11 @@ class BodyLimits:
         except _Refused as error:
             if is_answered:
                 raise
-            await refuse(error, scope, receive, send, headers=CLOSE)
+            await refuse(error, scope, receive, send)
 
 
 class _Refused(RequestError):
     """A body that is too large or too slow; the rest of it is not read."""
-
-    def __init__(self, status: int, code: str, message: str, *, hint: str = "") -> None:
-        super().__init__(status, code, message, hint=hint)
-        self.headers = dict(CLOSE)
 
 
 class _Body:

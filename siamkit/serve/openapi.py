@@ -10,7 +10,7 @@ from typing import Any
 
 from siamkit import __version__
 from siamkit.serve.failures import Failure
-from siamkit.serve.fields import has_files
+from siamkit.serve.fields import has_files, has_required
 from siamkit.serve.route import Route
 from siamkit.serve.schemas import Schemas, of_field, of_request
 
@@ -65,7 +65,10 @@ def _operation(route: Route, group: str, schemas: Schemas) -> dict[str, Any]:
         "responses": _responses(route, schemas),
     }
     if not takes_query(route) and dataclasses.fields(route.request):
-        operation["requestBody"] = {"content": _contents(route), "required": True}
+        operation["requestBody"] = {
+            "content": _contents(route),
+            "required": has_required(route.request),
+        }
     return operation
 
 

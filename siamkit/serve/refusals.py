@@ -14,7 +14,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from siamkit.serve.failures import Failure, RequestError
 
 USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")  # of a client: it goes into logs and a header
-CLOSE = {"Connection": "close"}  # a client that goes on sending is not listened to
 
 
 def request_id_of(scope: Scope) -> str:

@@ -175,7 +175,6 @@ def test_a_body_is_refused_before_it_is_read():
     assert asked.post("/echo", content=b"x" * 1000).json()["bytes"] == 1000
     stated = asked.post("/echo", headers={"Content-Length": str(2 << 30)}, content=b"x")
     assert stated.status_code == 413
-    assert stated.headers["Connection"] == "close"
 
 
 def converse(app, messages):

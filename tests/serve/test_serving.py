@@ -270,28 +270,34 @@ class Impatient(PatientProtocol):
     head_seconds = send_seconds = 0.2
 
 
-@pytest.fixture
-def impatient():
-    """The address of a server, in a thread, that gives a client up after 0.2 s."""
-
-    async def answer(scope, receive, send):
-        headers = [(b"content-length", b"50000000")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        for _ in range(50):
-            await send({"type": "http.response.body", "body": b"x" * 1_000_000, "more_body": True})
-
-    config = uvicorn.Config(
-        answer, port=0, http=Impatient, lifespan="off", log_config=None, timeout_keep_alive=30
-    )
+@contextlib.contextmanager
+def serving(app, protocol):
+    """Serve an application in a thread; yield its address."""
+    config = uvicorn.Config(app, port=0, http=protocol, log_config=None, timeout_keep_alive=30)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join(timeout=10)
+
+
+@pytest.fixture
+def impatient():
+    """The address of a server, in a thread, that gives a client up after 0.2 s."""
+
+    async def answer(scope, receive, send):
+        if scope["type"] != "http":
+            raise NotImplementedError  # no lifespan
+        headers = [(b"content-length", b"50000000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for _ in range(50):
+            await send({"type": "http.response.body", "body": b"x" * 1_000_000, "more_body": True})
+
+    with serving(answer, Impatient) as url:
+        yield url
 
 
 @pytest.mark.timeout(30)
@@ -301,6 +307,24 @@ def test_a_client_that_sends_no_request_is_given_up(impatient, head):
         client.sendall(head)
         with contextlib.suppress(ConnectionResetError):
             assert client.recv(100) == b""
+
+
+@pytest.mark.timeout(30)
+def test_a_client_that_sends_on_gets_its_answer_and_is_cut_off(tmp_path):
+    """2 GB in chunks to a server that refuses the first: it takes a few of them."""
+    app = create_app(Settings(store=tmp_path / "store", max_body_bytes=1 << 20))
+    chunk = b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
+    with serving(app, PatientProtocol) as url, connect(url) as client:
+        head = "POST /v1/galleries/letters/enrol HTTP/1.1\r\nHost: localhost\r\n"
+        head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client.sendall(head.encode() + chunk * 2)
+        assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
+        sent = 0
+        with contextlib.suppress(OSError):  # reset, or a broken pipe
+            while sent < 2048:
+                client.sendall(chunk)
+                sent += 1
+        assert sent < 100
 
 
 @pytest.mark.timeout(30)
