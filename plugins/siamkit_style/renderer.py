@@ -71,7 +71,7 @@ class StyleRenderer:
         strength: in [0, 1]; at 0 it has the style of the picture itself. With a named style, the
         picture itself is faded in: those have nothing between them and a photograph.
         """
-        painter, style = (NAMED, self.style) if self.is_named else (ANY, self.style)
+        painter, style = NAMED if self.is_named else ANY, self.style
         if strength < 1 and not self.is_named:
             style = strength * style + (1 - strength) * PREDICTOR.predict(image)
         modulation = painter.modulation(style)
@@ -79,7 +79,8 @@ class StyleRenderer:
         if height * width <= WHOLE:
             painted = painter.paint(_pad(image.pixels)[None], modulation)[0][0, :height, :width]
         else:
-            painted = _paint_tiles(painter, image.pixels, modulation, progress)
+            statistics = painter.paint(_sample(image.pixels), modulation)[1]
+            painted = _paint_tiles(painter, image.pixels, statistics, progress)
         if strength < 1 and self.is_named:
             fade(painted, image.pixels, strength)
         return Image(np.ascontiguousarray(painted))
@@ -109,18 +110,17 @@ def open_renderer(likes: Sequence[tuple[Image | str, float]]) -> StyleRenderer:
 
 
 def _paint_tiles(
-    painter: Painter, pixels: NDArray[np.uint8], modulation: Affine, progress: Progress
+    painter: Painter, pixels: NDArray[np.uint8], statistics: Affine, progress: Progress
 ) -> NDArray[np.uint8]:
-    """Paint a large picture tile by tile, all with the statistics of a sample of it."""
+    """Paint a large picture tile by tile, all with the same statistics."""
     painted = np.empty_like(pixels)
-    affine = painter.paint(_sample(pixels), modulation)[1]
     height, width = pixels.shape[:2]
     spans = [(row, column) for row in _spans(height) for column in _spans(width)]
     for number, ((top, bottom), (left, right)) in enumerate(spans):
         progress("painting", number, len(spans))
         above, before = min(MARGIN, top), min(MARGIN, left)
         cut = pixels[top - above : bottom + MARGIN, left - before : right + MARGIN]
-        tile = painter.paint_tile(_pad(cut)[None], affine)[0]
+        tile = painter.paint_tile(_pad(cut)[None], statistics)[0]
         inner = tile[above : above + bottom - top, before : before + right - left]
         painted[top:bottom, left:right] = inner
     progress("painting", len(spans), len(spans))
