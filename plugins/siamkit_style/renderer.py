@@ -25,7 +25,7 @@ NAMED_STYLES: Mapping[str, str] = {
     f"painted-{number}": f"style {number} of the network of 26 styles" for number in range(1, 27)
 }
 SIDE = 256  # px of the square that a style is predicted from
-WHOLE = 1 << 20  # pixels of a picture that is painted at once: 200 MB
+WHOLE = 1 << 20  # pixels of a picture that is painted at once: at most 400 MB
 TILE = 768  # px: the side of a tile, without its margins
 MARGIN = 64  # px around a tile: what a pixel depends on reaches 62 px, and 54 for any style
 PARTS, PART = 6, 160  # parts along each side, and px of one, that statistics are taken from
