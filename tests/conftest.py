@@ -43,7 +43,7 @@ SLOW_FILES = """
     plugins/test_transformers_detectors plugins/test_visible plugins/test_voices
     rules/test_docs
     sdk/test_hub
-    serve/test_serving
+    serve/test_browser serve/test_serving
     strangers/test_doodles
     testing/test_builtins testing/test_kit
     train/test_config train/test_example train/test_folds train/test_processes train/test_run
