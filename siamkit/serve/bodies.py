@@ -44,7 +44,7 @@ def _read_query(request: Request) -> dict[str, list[str]]:
 
 
 def require_utf8(quoted: bytes, what: str) -> None:
-    """Raise RequestError for a part of a URL whose bytes are not UTF-8, or have a NUL."""
+    """Raise RequestError for a part of a URL whose bytes are not UTF-8."""
     from urllib.parse import unquote_to_bytes
 
     raw = unquote_to_bytes(quoted)
@@ -52,8 +52,6 @@ def require_utf8(quoted: bytes, what: str) -> None:
         raw.decode()
     except UnicodeDecodeError:
         raise RequestError(400, "bad_request", f"{what} is not UTF-8") from None
-    if b"\0" in raw:
-        raise RequestError(400, "bad_request", f"{what} holds a NUL")
 
 
 def _parse(body: bytes) -> Mapping[str, Any]:

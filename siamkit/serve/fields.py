@@ -210,7 +210,7 @@ def _decode(value: Any, name: str) -> Upload:
         value = {"base64": value}
     if not isinstance(value, dict) or not isinstance(value.get("base64"), str):
         raise _invalid(f'{name}: expected {{"name": "a.jpg", "base64": "…"}}')
-    given = value.get("name") or ""
+    given = value.get("name", "")
     if set(value) - {"name", "base64"} or not isinstance(given, str):
         raise _invalid(f"{name}: a file has a name and its content as base64, and nothing else")
     try:

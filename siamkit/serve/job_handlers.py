@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from starlette.responses import FileResponse, Response, StreamingResponse
 
+from siamkit.errors import BadInput
 from siamkit.flows.decide import DecisionRule
 from siamkit.flows.dedupe_items import Item
 from siamkit.io.atomic import replace_text
@@ -161,6 +162,8 @@ def timeline(server: Server, body: Recording, gallery: str) -> Reply:
     """Find who speaks when in a recording, as `siamkit timeline --json` does."""
     ws = server.workspace
     modality = require_gallery(ws, gallery).space.modality
+    if ws.kind(modality) != "audio":
+        raise BadInput(f"{modality} are no recordings", hint="name a gallery of voices")
     (recording,) = Samples(body.files).take(modality, most=1)
 
     def work(current: Work) -> Any:
