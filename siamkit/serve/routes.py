@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from siamkit.serve import (
+    answer_replies,
     answers,
     comparisons,
     enrolment,
@@ -110,18 +111,24 @@ ENROLLED = (
     Route("DELETE", SAMPLE, "admin", identities.forget_sample, replies.ForgottenSample),
 )
 ASK = (
-    Route("POST", f"{ONE}/query", "read", answers.query, replies.Queried, answers.Query, PART),
-    Route("POST", f"{ONE}/verify", "read", answers.verify, replies.Verified, answers.Comparison),
+    Route(
+        "POST", f"{ONE}/query", "read", answers.query, answer_replies.Queried, answers.Query, PART
+    ),
+    Route(
+        "POST", f"{ONE}/verify", "read", answers.verify, answer_replies.Verified, answers.Comparison
+    ),
     Route(
         "POST",
         f"{ONE}/classify",
         "read",
         answers.classify,
-        replies.Classified,
+        answer_replies.Classified,
         answers.Classification,
         PART,
     ),
-    Route("POST", f"{ONE}/find", "read", answers.find, replies.Searched, answers.Search, PART),
+    Route(
+        "POST", f"{ONE}/find", "read", answers.find, answer_replies.Searched, answers.Search, PART
+    ),
     Route(
         "POST",
         f"{ONE}/timeline",
@@ -148,14 +155,19 @@ MEASURE = (
 )
 WITHOUT_GALLERY = (
     Route(
-        "POST", "/v1/verify", "read", comparisons.verify_pair, replies.Verified, comparisons.Pair
+        "POST",
+        "/v1/verify",
+        "read",
+        comparisons.verify_pair,
+        answer_replies.Verified,
+        comparisons.Pair,
     ),
     Route(
         "POST",
         "/v1/explain",
         "read",
         comparisons.explain,
-        replies.Explained,
+        answer_replies.Explained,
         comparisons.ExplainedPair,
     ),
     Route(
@@ -163,7 +175,7 @@ WITHOUT_GALLERY = (
         "/v1/detect",
         "read",
         comparisons.detect,
-        replies.Detected,
+        answer_replies.Detected,
         comparisons.Detection,
         PART,
     ),
@@ -172,7 +184,7 @@ WITHOUT_GALLERY = (
         "/v1/embed",
         "read",
         comparisons.embed,
-        replies.Embedded,
+        answer_replies.Embedded,
         comparisons.Embedding,
         PART,
     ),
