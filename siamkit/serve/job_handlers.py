@@ -13,8 +13,6 @@ from siamkit.errors import BadInput
 from siamkit.flows.decide import DecisionRule
 from siamkit.flows.dedupe_items import Item
 from siamkit.io.atomic import replace_text
-from siamkit.reports import dedupe as dedupe_report
-from siamkit.reports import timeline as timeline_files
 from siamkit.reports.collection_facts import of_calibration
 from siamkit.serve.choices import (
     Detector,
@@ -33,7 +31,6 @@ from siamkit.serve.fields import Field
 from siamkit.serve.jobs import Job, Work
 from siamkit.serve.route import Nothing, Reply
 from siamkit.serve.server import Server
-from siamkit.stats.calibration_fit import CalibrationTargets
 from siamkit.types import Fault
 
 ACCEPTED = 202
@@ -105,7 +102,9 @@ def dedupe(server: Server, body: Deduplication) -> Reply:
             rule=rule,
             progress=current.progress,
         )
-        page = dedupe_report.html(deduped, "samples", deduped.related())
+        from siamkit.reports import dedupe as report
+
+        page = report.html(deduped, "samples", deduped.related())
         replace_text(current.folder / "report.html", page)
         return deduped.to_dict()
 
@@ -128,6 +127,8 @@ def enrol_many(server: Server, body: Enrolment, gallery: str) -> Reply:
 
 def calibrate(server: Server, body: Targets, gallery: str) -> Reply:
     """Measure what a gallery's scores mean, by its own samples; later decisions use it."""
+    from siamkit.stats.calibration_fit import CalibrationTargets  # and scipy, 0.1 s
+
     ws = server.workspace
     require_gallery(ws, gallery)
     targets = CalibrationTargets(body.fmr, body.precision, body.fpir, body.method)
@@ -168,8 +169,10 @@ def timeline(server: Server, body: Recording, gallery: str) -> Reply:
 
     def work(current: Work) -> Any:
         answer = ws.timeline(recording, gallery, speakers=body.speakers, progress=current.progress)
+        from siamkit.reports import timeline as files
+
         for suffix in SUBTITLES:
-            timeline_files.save(answer, current.folder / f"timeline{suffix}")
+            files.save(answer, current.folder / f"timeline{suffix}")
         return answer.to_dict()
 
     return _submit(server, "timeline", work)

@@ -11,11 +11,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from siamkit.errors import BadInput, SiamkitError
-from siamkit.flows.evaluate import EvaluationSettings
 from siamkit.io.wording import Nouns, describe_rate, format_odds
 from siamkit.serve.pages.frame import Form, Moved, Shown, describe, link
 from siamkit.serve.server import Server
-from siamkit.stats.calibration_fit import CalibrationTargets
 from siamkit.stats.verification import Estimate, OperatingPoint, measure_verification
 from siamkit.store import Gallery
 
@@ -66,6 +64,8 @@ _MEASUREMENTS: WeakKeyDictionary[Server, Measurements] = WeakKeyDictionary()
 
 
 def _measure(server: Server, gallery: Gallery) -> Measured:
+    from siamkit.flows.evaluate import EvaluationSettings
+
     settings = EvaluationSettings(pairs=PAIRS)
     (evaluation,) = server.workspace.evaluate(gallery=gallery.name, settings=settings)
     comparisons = evaluation.measured.comparisons
@@ -192,6 +192,8 @@ def calibrate(server: Server, form: Form) -> Moved:
         fmr = float(form["fmr"]) if form["fmr"] else None
     except ValueError:
         raise BadInput(f"{form['fmr'][:40]!r} is not a rate") from None
+    from siamkit.stats.calibration_fit import CalibrationTargets  # and scipy, 0.1 s
+
     ws.calibrate(name, targets=CalibrationTargets(fmr=fmr))
     gallery = ws.gallery(name)
     nouns = ws.nouns(gallery.space.modality)
