@@ -23,14 +23,20 @@ from siamkit.serve.replies import OPEN
 Schema = dict[str, Any]
 NAMED = "#/components/schemas/"
 PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
+CONTENT: Schema = {"type": "string", "contentEncoding": "base64"}
 FILE: Schema = {
-    "type": "object",
-    "properties": {
-        "name": {"type": "string", "description": "What answers call it by."},
-        "base64": {"type": "string", "contentEncoding": "base64"},
-    },
-    "required": ["base64"],
-    "additionalProperties": False,
+    "anyOf": [
+        {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "description": "What answers call it by."},
+                "base64": CONTENT,
+            },
+            "required": ["base64"],
+            "additionalProperties": False,
+        },
+        CONTENT,
+    ]
 }
 PART: Schema = {"type": "string", "contentMediaType": "application/octet-stream"}
 

@@ -95,6 +95,17 @@ def test_the_page_has_a_command_for_each_route_and_each_is_answered(client):
     assert missing == [("GET", "/reference.css")]
 
 
+def test_the_calls_of_others_are_mapped_to_routes_and_fields_that_exist(tiles):
+    spans = re.findall(r"`(curl [^`]+)`", PAGE.with_name("serve-migrating.md").read_text())
+    assert len(spans) >= 15
+    for span in spans:
+        arguments = shlex.split(span.replace("$U", f"{ADDRESS}/v1"))[1:]
+        facts = ask(tiles, to_toys(arguments))[2]
+        if facts.status_code >= 400:
+            assert facts.json()["code"] not in ("not_found", "method_not_allowed"), span
+            assert "unknown field" not in facts.json()["message"], span
+
+
 def wait_for(client, job):
     while client.get(f"/v1/jobs/{job}").json()["state"] not in ("done", "failed"):
         time.sleep(0.02)
