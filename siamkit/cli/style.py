@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from siamkit.types import Progress
 
 EXIT_PARTLY = 1  # of a batch in which some pictures failed
+LARGE = 2000  # px: the longer side from which strokes, of some 20 px, look fine
 
 
 @click.command(
@@ -103,8 +104,8 @@ def style(ws: sk.Workspace, styles: bool, as_json: bool, **values: Any) -> int:
         emit_json({"output": str(request.output), "pictures": facts})
     elif request.is_batch:
         echo(f"{tally.summary()} ({request.output})")
-    if tally.existing and not as_json:
-        stderr(f"{tally.existing:,} exist already; `--overwrite` renders them again")
+    for line in tally.hints(request):
+        stderr(line)
     return tally.exit_code()
 
 
@@ -168,11 +169,13 @@ class Tally:
 
     rendered: int = 0
     existing: int = 0
+    longest: int = 0  # px, of the sides of what was rendered
     errors: list[SiamkitError] = field(default_factory=list)
 
     def add(self, stylised: sk.Stylised) -> None:
         self.rendered += stylised.status == "rendered"
         self.existing += stylised.status == "exists"
+        self.longest = max(self.longest, stylised.width, stylised.height)
         if stylised.error:
             self.errors.append(stylised.error)
 
@@ -181,6 +184,13 @@ class Tally:
         existing = f", {self.existing:,} exist already" if self.existing else ""
         failed = f", {len(self.errors):,} failed" if self.errors else ""
         return f"{self.rendered:,} rendered{existing}{failed}"
+
+    def hints(self, request: StyleRequest) -> Iterator[str]:
+        """Yield lines on what to type next, for people and scripts alike."""
+        if self.existing:
+            yield f"{self.existing:,} exist already; `--overwrite` renders them again"
+        if self.longest > LARGE and not request.size:
+            yield f"strokes look fine on {self.longest:,} px; `--size 1000` makes them broad"
 
     def exit_code(self) -> int:
         """Return that of the errors if nothing was rendered, 1 if some failed, else 0."""
