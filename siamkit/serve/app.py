@@ -114,15 +114,19 @@ def _choose_by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
 
 
 def _endpoint(server: Server, route: Route) -> Endpoint:
+    is_audited = route.method != "GET" and route.scope != "open"
+
     async def answer(request: Request) -> Response:
         state = request.scope["state"]
         state["route"] = route.path
+        if is_audited:  # also what is refused
+            state["audit"] = describe_request(route.name, request.path_params, None)
         try:
             if route.scope != "open":
                 require_scope(state, route.scope)
             bodies.require_utf8(request.scope.get("raw_path", b""), "the path")
             body: Any = await bodies.read(request, route.request, server.settings)
-            if route.method != "GET" and route.scope != "open":
+            if is_audited:
                 state["audit"] = describe_request(route.name, request.path_params, body)
             work = partial(route.handler, server, body, **request.path_params)
             run = server.pool.run if route.scope == "open" else server.run

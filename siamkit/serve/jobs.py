@@ -103,6 +103,7 @@ class Jobs:
         self._works: dict[str, Work] = {}  # of this process, which have not ended
         self._lock = threading.Lock()
         self._is_stopping = False
+        self._is_closed = False
 
     @property
     def pending(self) -> int:
@@ -196,7 +197,8 @@ class Jobs:
         self._is_stopping = True
 
     def close(self) -> None:
-        """Cancel what this process does, and wait for it."""
+        """Interrupt what this process does, and wait for it."""
+        self._is_closed = True
         for current in list(self._works.values()):
             with suppress(OSError):
                 create_private(current.folder / CANCEL)
@@ -212,7 +214,7 @@ class Jobs:
             replace_text(current.folder / RESULT, text)
             ended = {"state": "done", "files": _files_of(current.folder)}
         except Cancelled:
-            ended = {"state": "cancelled"}
+            ended = {"state": "interrupted" if self._is_closed else "cancelled"}
         except Exception as error:
             ended = {"state": "failed", "error": describe(error, current.job.id, self.root)}
         try:

@@ -57,7 +57,7 @@ class Server:
             self.is_warm.set()
 
     def close(self) -> None:
-        """Finish what is at work, cancel the jobs, and close the store."""
+        """Finish what is at work, interrupt the jobs, and close the store."""
         self.jobs.close()
         self.pool.close()
         self.workspace.close()

@@ -107,7 +107,8 @@ def test_only_so_many_jobs_wait(tmp_path):
         jobs.submit("dedupe", until_cancelled)
     with pytest.raises(Busy):
         jobs.submit("dedupe", until_cancelled)
-    jobs.close()
+    jobs.close()  # as a server does that is stopped
+    assert [job.state for job in jobs.list_all()] == ["interrupted", "interrupted"]
 
 
 def test_a_job_of_a_killed_process_is_interrupted(jobs, tmp_path):

@@ -107,11 +107,14 @@ def test_what_was_asked_and_changed_is_in_the_audit_log(guarded, tmp_path):
     client.post("/v1/galleries/letters/query", json={"texts": ["secret"]}, headers=bearer)
     client.get("/v1/galleries", headers=bearer)
     client.delete("/v1/galleries/letters", headers=bearer)
+    stolen = {"Authorization": f"Bearer {secrets['read']}"}
+    client.post("/v1/galleries/letters/enrol", json=body, headers=stolen)
     text = (tmp_path / "store" / "serve" / "audit.jsonl").read_text()
     lines = [json.loads(line) for line in text.splitlines()]
-    assert [line["route"] for line in lines] == ["enrol", "query", "delete_gallery"]
+    assert [line["route"] for line in lines] == ["enrol", "query", "delete_gallery", "enrol"]
+    assert [line["status"] for line in lines] == [207, 200, 200, 403]
     assert lines[0]["labels"] == ["ann", "bob\x7f"]
-    assert {line["client"] for line in lines} == {"admin-1"}
+    assert [line["client"] for line in lines] == ["admin-1"] * 3 + ["read-1"]
     assert "secret" not in text
     assert "hello" not in text
 
