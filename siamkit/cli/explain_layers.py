@@ -37,6 +37,7 @@ class LayerOptions:
     names: tuple[str, ...]
     channels: tuple[int, ...]
     places: int | None
+    maximise: bool
 
     def require_layers(self) -> None:
         """Raise UsageError for an option that means nothing without --layers."""
@@ -45,6 +46,7 @@ class LayerOptions:
             "--layer": self.names,
             "--channels": self.channels,
             "-k": self.places,
+            "--maximise": self.maximise,
         }
         if alone := [name for name, value in given.items() if value]:
             raise click.UsageError(f"{alone[0]} needs --layers.")
@@ -89,6 +91,11 @@ def layer_options(command: F) -> F:
             metavar="N",
             help="With --layers: places to show of each channel [default: 6].",
         ),
+        click.option(
+            "--maximise",
+            is_flag=True,
+            help="With --layers: also draw what each channel responds to most (siamkit[train]).",
+        ),
     )
     return decorate(command)
 
@@ -114,6 +121,8 @@ def explain_layers(
     named = [path for path in files if isinstance(path, Path)]
     if output:
         checks.require_writable("--output", output, *named)
+    if shown.maximise and not output:
+        raise click.UsageError("--maximise draws on the page: give -o FILE.html.")
     system = pairs.open_system(ws, gallery, models, texts)
     if output and not isinstance(system, str) and not (files or shown.origin):
         raise click.UsageError("-o needs something to show: FILE, --from FOLDER, or a GALLERY.")
@@ -126,6 +135,7 @@ def explain_layers(
             files[0] if files else None,
             samples=samples,
             choice=choice,
+            maximise=shown.maximise,
             detector=options.default_or_none(models.detector),
             progress=progress,
         )

@@ -50,6 +50,7 @@ class ChannelView:
     places: tuple[Place, ...]
     response: Map | None  # to the file; its least along the edges, where padding counts
     highest: float | None  # of that
+    maximum: Pixels | None = None  # a drawn picture that the channel responds to most, if asked for
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,7 @@ _STYLE = """
 body { max-width: 76em } img { display: block; max-width: 100%; border-radius: 3px }
 img.sharp { image-rendering: pixelated } .cell img { width: 100%; height: auto }
 .cells { display: grid; gap: .6em; align-items: start;
-  grid-template-columns: repeat(auto-fit, minmax(6.2em, 9.2em)) }
+  grid-template-columns: repeat(auto-fit, minmax(6.2em, 8em)) }
 .cell small { overflow-wrap: anywhere; line-height: 1.3; display: block }
 .cell { min-width: 0 } .cell figure { margin: 0 0 .2em }
 .where { position: relative } .where i { position: absolute; border: 2px solid #ff7a00;
@@ -123,6 +123,9 @@ def _channel(channel: ChannelView, shown: LayersExplanation) -> str:
     if channel.response is not None and shown.picture is not None:
         note = f"channel {channel.channel} in {to_path(shown.file).name}"
         cells.append(_cell(embed(heat(shown.picture, channel.response), note), note))
+    if channel.maximum is not None:
+        note = "drawn to maximise it"
+        cells.append(_cell(embed(channel.maximum, note), note))
     cells += [_place(place) for place in channel.places]
     return (
         f"<h3>channel {channel.channel} <small class=soft>{escaped('; '.join(facts_line))}</small>"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from siamkit.embed.pipeline import DEFAULT, Pipeline
+from siamkit.errors import BadInput
 from siamkit.io.listed_sources import list_sources
 from siamkit.sdk.inputs import take_each, take_source
 from siamkit.store import samples as enrolled
@@ -31,6 +33,7 @@ class LayerMethods(ComparisonMethods):
         samples: Iterable[Input] | None = None,
         choice: LayerChoice | None = None,
         detector: str | None = DEFAULT,
+        maximise: bool = False,
         progress: Progress = ignore_progress,
     ) -> LayersExplanation | AttentionExplanation:
         """Show what the layers of an encoder respond to, in a set of samples and in one source.
@@ -38,7 +41,9 @@ class LayerMethods(ComparisonMethods):
         gallery_or_modality, detector: see `verify`. samples: the set, or folders, whose files are
         taken; None takes the samples of a gallery, and none for a modality. source: one that the
         channels are laid over. Without either, the layers are listed. choice: the layers and
-        channels to show. Of texts, the share of attention that each token gets is shown instead.
+        channels to show. maximise: also draw a picture that each channel responds to most; it needs
+        torch, and takes seconds per channel. Of texts, the share of attention that each token gets
+        is shown instead.
 
         Examples:
             >>> shown = ws.layers("faces", "collins-1.png")
@@ -57,11 +62,40 @@ class LayerMethods(ComparisonMethods):
         elif target is not None:
             require_space(target, pipeline.encoder.fingerprint)
             chosen += enrolled.of_gallery(self.store, target)
+        if maximise and kind != "image":
+            raise BadInput(
+                f"only what pictures maximise can be drawn, not {pipeline.modality.name}"
+            )
         if kind == "text":
             return show_attention(pipeline, [*([] if file is None else [file]), *chosen])
         if file is None and not chosen:
             return list_layers(pipeline)
-        return show_layers(pipeline, chosen, file, choice or LayerChoice(), progress)
+        shown = show_layers(pipeline, chosen, file, choice or LayerChoice(), progress)
+        return _maximise(pipeline, shown, progress) if maximise else shown
+
+
+def _maximise(
+    pipeline: Pipeline, shown: LayersExplanation, progress: Progress
+) -> LayersExplanation:
+    """Add to each channel a drawn picture that it responds to most. Raises BadInput."""
+    import numpy as np
+
+    from siamkit.flows.layer_runs import picture_of, read_encoder
+    from siamkit.train.pictures.maximise import STEPS, maximise
+
+    graph, views = read_encoder(pipeline)[1], []
+    for number, view in enumerate(shown.views):
+
+        def advance(step: str, done: int, total: int, number: int = number) -> None:
+            progress(step, number * STEPS + done, len(shown.views) * total)
+
+        channels = [channel.channel for channel in view.channels]
+        drawn = maximise(graph, view.layer, channels, progress=advance)
+        pictures = [picture_of(pipeline, np.rint(array).astype(np.uint8)) for array in drawn]
+        pairs = zip(view.channels, pictures, strict=True)
+        added = tuple(replace(channel, maximum=picture) for channel, picture in pairs)
+        views.append(replace(view, channels=added))
+    return replace(shown, views=tuple(views))
 
 
 def _take_files(samples: Iterable[Input], pipeline: Pipeline) -> list[Source]:

@@ -106,6 +106,7 @@ def test_layers_are_listed_without_files(shell):
         ((*FACES, "set/<b>0.png", "set/<b>1.png"), "takes one FILE"),
         ((*FACES, "--from", "absent"), "absent"),
         ((*FACES, "-o", "out.html"), "needs something to show"),
+        ((*FACES, "set/<b>0.png", "--maximise"), "--maximise draws on the page"),
         (("explain", "-m", "faces", "--layer", "1", "a.png", "b.png"), "--layer needs --layers"),
         (("explain", "--layers", "--from", "set"), "Give -m MODALITY"),
     ],
