@@ -97,7 +97,7 @@ class OpenStyle:
         content = sources.read(Path(source) if isinstance(source, str) else source)
         name = sources.shorten(content.name)
         try:
-            image = _load(self.modality, content)
+            image = load_picture(self.modality, content)
             opacity = load_opacity(content.data) if isinstance(content.data, bytes) else None
             if size := self.settings.size:
                 image = replace(image, pixels=pixels.resize(image.pixels, size))
@@ -136,14 +136,14 @@ def open_style(
         raise BadInput("there is no style to render in", hint="name a picture: `--like STYLE.jpg`")
     if not 0 <= settings.strength <= 1:
         raise BadInput(f"a strength of {settings.strength:g}", hint="strengths are from 0 to 1")
-    media = [(_load_like(modality, like.source), like.share) for like in likes]
+    media = [(load_like(modality, like.source), like.share) for like in likes]
     files = tuple(Path(like.source) for like in likes if not isinstance(like.source, bytes))
     with registry.calling(modality, "open_renderer"):
         renderer = modality.open_renderer(media)
     return OpenStyle(modality, renderer, settings, files)
 
 
-def _load_like(modality: Modality[Any], source: Source) -> Any:
+def load_like(modality: Modality[Any], source: Source) -> Any:
     """Return a style's name as it is, and the medium of any other source."""
     assert isinstance(modality, Stylises)
     if isinstance(source, str) and source in modality.named_styles:
@@ -157,7 +157,7 @@ def _load_like(modality: Modality[Any], source: Source) -> Any:
         raise UnreadableSample(str(error), hint=hint) from error
     name = sources.shorten(content.name)
     try:
-        medium = _load(modality, content)
+        medium = load_picture(modality, content)
         if isinstance(modality, Assesses):
             quality = modality.assess(medium, Region())
             if quality.problems:
@@ -167,7 +167,7 @@ def _load_like(modality: Modality[Any], source: Source) -> Any:
         raise type(error)(f"{name}: {error}", hint=error.hint) from error
 
 
-def _load(modality: Modality[Any], content: sources.Content) -> Any:
+def load_picture(modality: Modality[Any], content: sources.Content) -> Any:
     medium = modality.load(content.data)
     for note in getattr(medium, "notes", ()):
         log.warning(f"{sources.shorten(content.name)}: {note}")

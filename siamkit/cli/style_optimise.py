@@ -1,0 +1,162 @@
+"""siamkit style --optimise: paint by gradient descent."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import siamkit as sk
+from siamkit.cli import options
+from siamkit.cli.output import echo, emit_json, one_line, stderr
+from siamkit.cli.progress import bar
+from siamkit.cli.watch import EVERY
+from siamkit.train.pictures.settings import DescentSettings
+
+if TYPE_CHECKING:
+    from siamkit.cli.options.base import F
+    from siamkit.train.pictures.events import PaintingStarted, PaintingStep
+
+DEFAULTS = {
+    field.name: field.default for field in fields(DescentSettings) if field.default is not MISSING
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DescentOptions:
+    """Options of gradient descent: what the user gave, None where nothing was."""
+
+    optimise: bool
+    reconstruct: bool
+    encoder: str | None
+    frames: Path | None
+    settings: Mapping[str, Any]  # of DescentSettings, without `size`
+
+    @property
+    def is_used(self) -> bool:
+        return self.optimise or self.reconstruct
+
+    def check(self) -> None:
+        """Raise UsageError for options of gradient descent without it, or of both kinds at once."""
+        if self.optimise and self.reconstruct:
+            raise click.UsageError("--optimise and --reconstruct are two different things.")
+        if self.reconstruct and (self.frames or self.settings.get("init")):
+            raise click.UsageError("--reconstruct goes with none of --frames and --init.")
+        given = ["encoder"] if self.encoder else []
+        given += ["frames"] if self.frames else []
+        given += self.settings
+        if given and not self.is_used:
+            name = given[0].replace("_", "-")
+            raise click.UsageError(f"--{name} goes with --optimise.")
+
+
+def _gather(**values: Any) -> DescentOptions:
+    own = {name: values.pop(name) for name in ("optimise", "reconstruct", "encoder", "frames")}
+    settings = {name: value for name, value in values.items() if value not in (None, ())}
+    for name in ("content_layers", "style_layers"):
+        if name in settings:
+            settings[name] = tuple(filter(None, map(str.strip, settings[name].split(","))))
+    return DescentOptions(**own, settings=settings)
+
+
+def _setting(name: str, help: str, kind: Any = None, metavar: str | None = None) -> Callable[[F], F]:
+    default = DEFAULTS[name]
+    text = f"[default: {default:g}]" if isinstance(default, int | float) else f"[default: {default}]"
+    text = "[default: those that suit the network]" if default == () else text
+    return click.option(
+        f"--{name.replace('_', '-')}", name, type=kind, metavar=metavar, help=f"{help} {text}"
+    )
+
+
+WEIGHT = click.FloatRange(min=0)
+descent = options.bundle(
+    "descent",
+    _gather,
+    click.option("--optimise", "--optimize", is_flag=True, help="Paint by gradient descent; slow."),
+    click.option(
+        "--reconstruct",
+        is_flag=True,
+        help="Paint what each layer tells of CONTENT, and of a style, into a folder.",
+    ),
+    click.option(
+        "--encoder",
+        metavar="NAME|DIR",
+        help="The network to descend by [default: vgg19 if it was added, else the shipped one].",
+    ),
+    options.path("--frames", "frames", metavar="DIR", help="Save the picture of every 10th step."),
+    _setting("content_layers", "Layers that content is compared in.", metavar="NAME,NAME"),
+    _setting("style_layers", "Layers that style is compared in.", metavar="NAME,NAME"),
+    _setting("content_weight", "Weight of the content.", WEIGHT, "W"),
+    _setting("style_weight", "Weight of the style.", WEIGHT, "W"),
+    _setting("tv_weight", "Weight of the total variation; higher is smoother.", WEIGHT, "W"),
+    _setting("steps", "Steps of the descent.", options.POSITIVE, "N"),
+    _setting("seed", "Seed of --init noise.", click.IntRange(min=0), "N"),
+    _setting("init", "Begin with CONTENT, or with noise.", click.Choice(["content", "noise"])),
+    _setting("optimiser", "What descends.", click.Choice(["adam", "lbfgs"])),
+)
+
+
+def optimise(
+    ws: sk.Workspace,
+    content: Path,
+    likes: Sequence[tuple[str, float]],
+    choice: DescentOptions,
+    as_json: bool,
+    **details: Any,
+) -> int:
+    """Paint one picture, and print what came of it."""
+    painting = ws.paint(
+        content, likes, encoder=choice.encoder, frames=choice.frames, **choice.settings, **details
+    )
+    follow(painting)
+    painted = painting.painted
+    if as_json:
+        emit_json(painted.to_dict())
+        return 0
+    size = f"{painted.width:,} x {painted.height:,} px"
+    echo(f"{one_line(painted.source, 100)}: {size} to {painted.output}")
+    echo(
+        f"style distance {painted.style_distance:.2f}, {painted.distance_before:.2f} before;"
+        f" content loss {painted.content:.2f} (0 is a perfect match, 1 none)"
+    )
+    return 0
+
+
+def follow(painting: Any) -> None:
+    """Paint to the end, and show the losses; if interrupted, print what is saved."""
+    saved: int | None = None
+    try:
+        with ShownSteps() as shown:
+            for event in painting.events():
+                if isinstance(event, sk.painting_events.PaintingStarted):
+                    stderr(_start_line(event))
+                    saved = event.step or None
+                    shown.begin(event)
+                elif isinstance(event, sk.painting_events.PaintingStep):
+                    shown.show(event)
+                else:
+                    saved = event.step
+    except KeyboardInterrupt:
+        state = "nothing is saved yet" if saved is None else f"step {saved:,} is saved"
+        stderr(f"{state}; the same command continues from there" if saved else state, before="\n")
+        raise
+
+
+def _start_line(started: PaintingStarted) -> str:
+    content, style = ", ".join(started.content_layers), ", ".join(started.style_layers)
+    resumed = f"; resumed after step {started.step:,}" if started.step else ""
+    return (
+        f"painting by {started.encoder}, content in {content}, style in {style};"
+        f" {started.width:,} x {started.height:,} px, {started.device}{resumed}"
+    )
+
+
+class ShownSteps:
+    """A progress bar with both losses; a line now and then where stderr is no terminal."""

@@ -1,0 +1,164 @@
+"""A picture to paint by gradient descent: what of, in which style, and where to.
+
+Imports no torch until it is painted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from siamkit.errors import BadInput, SiamkitError
+from siamkit.flows.style import Like, load_like, load_picture
+from siamkit.io import sources
+from siamkit.io.extras import require_extra
+from siamkit.protocols import Modality, Source
+from siamkit.sdk import pixels
+from siamkit.train.pictures.backbone import Backbone
+from siamkit.train.pictures.events import Painted, PaintingEvent, PaintingStep
+from siamkit.train.pictures.settings import DescentSettings
+from siamkit.types import Image, Progress, ignore_progress
+
+CHECKPOINT = ".checkpoint"  # after the name of the output: a safetensors file
+LEAST_SIDE = 32  # px: below, the deeper layers have no place left
+MEMORY_SHARE = 0.8  # of what is free
+log = logging.getLogger("siamkit")
+
+
+@dataclass(slots=True, eq=False)
+class Painting:
+    """A picture that is ready to be painted; `run` does, and `events` shows each step.
+
+    Examples:
+        >>> painting = ws.paint(photo, "painting.jpg", "out.png")  # doctest: +SKIP
+        >>> for event in painting.events(): print(event)           # doctest: +SKIP
+        >>> painting.painted.style_distance                        # doctest: +SKIP
+        0.21
+    """
+
+    name: str  # of the content
+    content: Image = field(repr=False)
+    styles: Sequence[tuple[Image, float]] = field(repr=False)  # with shares that add up to 1
+    backbone: Backbone = field(repr=False)
+    settings: DescentSettings
+    output: Path | None = None  # the file to write
+    frames: Path | None = None  # the folder for pictures of some steps
+    preserve_colour: bool = False
+    painted: Painted | None = field(default=None, init=False)  # at the end
+
+    @property
+    def content_layers(self) -> tuple[str, ...]:
+        return self.settings.content_layers or self.backbone.content_layers
+
+    @property
+    def style_layers(self) -> tuple[str, ...]:
+        return self.settings.style_layers or self.backbone.style_layers
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The file that an interrupted painting is resumed from; None without an output."""
+        return self.output and self.output.with_name(self.output.name + CHECKPOINT)
+
+    def events(self) -> Iterator[PaintingEvent]:
+        """Paint, from the checkpoint if there is one; yield what happens.
+
+        At the end `painted` is there, and the output, if one was named; the checkpoint is deleted.
+        Raises BadInput for unknown layers and where the memory does not suffice; SiamkitError if
+        the losses are not numbers any more, once the last good picture is in its file.
+        """
+        require_extra("train", "painting by gradient descent")
+        from siamkit.train.pictures.paint import paint
+
+        yield from paint(self)
+
+    def run(self, progress: Progress = ignore_progress) -> Painted:
+        """Paint to the end, and return the picture. Raises as `events` does."""
+        for event in self.events():
+            if isinstance(event, PaintingStep):
+                progress("painting", event.step, event.steps)
+        assert self.painted is not None
+        return self.painted
+
+    def require_memory(self) -> None:
+        """Raise BadInput, with a smaller size, if a step needs more memory than there is."""
+        import psutil
+
+        height, width = self.content.pixels.shape[:2]
+        free = MEMORY_SHARE * psutil.virtual_memory().available
+        if self.backbone.memory(height, width) > free:
+            raise self.too_large()
+
+    def too_large(self) -> BadInput:
+        """Return the error of a picture that the memory does not suffice for."""
+        height, width = self.content.pixels.shape[:2]
+        memory = self.backbone.memory(height, width) / 2**30
+        return BadInput(
+            f"{self.name}: a step at {width:,} x {height:,} px takes about {memory:.1f} GB of"
+            " memory, and there is not so much",
+            hint=f"paint it smaller: `--size {self._smaller()}`",
+        )
+
+    def _smaller(self) -> int:
+        """Return a size that fits into the memory that is free, at most half of this one."""
+        import psutil
+
+        height, width = self.content.pixels.shape[:2]
+        free = MEMORY_SHARE * psutil.virtual_memory().available
+        share = min(0.5, (free / self.backbone.memory(height, width)) ** 0.5)
+        return max(LEAST_SIDE, int(share * max(height, width)) // 16 * 16)
+
+
+def open_painting(
+    modality: Modality[Any],
+    source: Source,
+    likes: Sequence[Like],
+    backbone: Backbone,
+    settings: DescentSettings,
+) -> Painting:
+    """Load a content and styles. Raises UnreadableSample or BadInput, naming the picture."""
+    if not likes:
+        raise BadInput("there is no style to paint in", hint="name a picture: `--like STYLE.jpg`")
+    name, content = load_content(modality, source, settings.size)
+    total = sum(like.share for like in likes)
+    styles = [
+        (load_style(modality, like.source, settings.size), like.share / total) for like in likes
+    ]
+    painting = Painting(name, content, styles, backbone, settings)
+    painting.require_memory()
+    return painting
+
+
+def load_content(modality: Modality[Any], source: Source, size: int) -> tuple[str, Image]:
+    """Return the name and the picture of a source, its longer side at most `size` px."""
+    content = sources.read(Path(source) if isinstance(source, str) else source)
+    name = sources.shorten(content.name)
+    try:
+        return name, _shrink(load_picture(modality, content), size)
+    except SiamkitError as error:
+        raise type(error)(f"{name}: {error}", hint=error.hint) from error
+
+
+def load_style(modality: Modality[Any], source: Source, size: int) -> Image:
+    """Return a style's picture, its longer side at most `size` px. Raises BadInput for a name."""
+    medium = load_like(modality, source)
+    if isinstance(medium, str):
+        raise BadInput(
+            f"{medium} is a named style, which has no picture to take statistics of",
+            hint="name a picture, or leave out --optimise",
+        )
+    return _shrink(medium, size)
+
+
+def _shrink(image: Image, size: int) -> Image:
+    if max(image.pixels.shape[:2]) > size:
+        image = replace(image, pixels=pixels.resize(image.pixels, size))
+    height, width = image.pixels.shape[:2]
+    if min(height, width) < LEAST_SIDE:
+        raise BadInput(
+            f"{width:,} x {height:,} px are too few to paint",
+            hint=f"both sides need {LEAST_SIDE} px or more: give a larger picture, or --size",
+        )
+    return image
