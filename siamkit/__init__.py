@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from siamkit.train.localise.config import LocaliserConfig
     from siamkit.train.localise.run import LocaliserResult, LocaliserRun
     from siamkit.train.mine import MinedNegatives, MiningRule, Suspect
+    from siamkit.train.pictures.events import Painted
+    from siamkit.train.pictures.settings import DescentSettings
     from siamkit.train.run import TrainingResult, TrainingRun
     from siamkit.train.series.folds import FoldsResult, FoldsRun
     from siamkit.train.series.sweep import SweepResult, SweepRun
@@ -95,6 +97,7 @@ __all__ = [
     "Decision",
     "DecisionRule",
     "Deduped",
+    "DescentSettings",
     "Detected",
     "DetectorState",
     "Drift",
@@ -130,6 +133,7 @@ __all__ = [
     "MissingWeights",
     "NameTaken",
     "NothingFound",
+    "Painted",
     "PluginError",
     "Prompt",
     "Quality",
@@ -178,6 +182,7 @@ _HOME = {
     "DEFAULT": "siamkit.embed.pipeline",
     "DecisionRule": "siamkit.flows.decide",
     "Deduped": "siamkit.flows.dedupe",
+    "DescentSettings": "siamkit.train.pictures.settings",
     "Detected": "siamkit.flows.detect",
     "Drift": "siamkit.stats.drift",
     "DetectorState": "siamkit.flows.detectors",

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Draw one bar; yields a function that takes the number of items done so far.
+def bar(label: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """Draw one bar; yields a function of the number of items done so far, and of a note on them.
 
     total: None if it is not known; then there is no ETA.
     """
-    started, done = time.monotonic(), 0
+    started, done, note = time.monotonic(), 0, ""
 
     def rate(_: object) -> str:
-        return f"{done / max(time.monotonic() - started, 1e-9):,.1f}/s"
+        return f"{done / max(time.monotonic() - started, 1e-9):,.1f}/s  {note}".rstrip()
 
     with click.progressbar(
         length=total or 0,
@@ -37,9 +37,9 @@ def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         hidden=not sys.stderr.isatty(),
     ) as progress_bar:
 
-        def update(now: int) -> None:
-            nonlocal done
-            step, done = now - done, now  # first, as the bar asks for the rate
+        def update(now: int, text: str = "") -> None:
+            nonlocal done, note
+            step, done, note = now - done, now, text  # first, as the bar asks for them
             progress_bar.update(step)
 
         yield update

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import siamkit as sk
-from siamkit.cli import checks, options
+from siamkit.cli import checks, options, style_optimise
 from siamkit.cli.output import echo, emit_json, one_line, print_error, print_rows, stderr
 from siamkit.cli.progress import steps
 from siamkit.errors import SiamkitError
@@ -31,10 +31,17 @@ Examples:
   siamkit style photo.jpg --like waves.jpg=0.7 --like ink.jpg=0.3 -o out.png
   siamkit style photo.jpg --like painted-7 -o out.jpg --size 1200
   siamkit style photos/ --like painting.jpg -o painted/       a folder; run again to go on
+  siamkit style photo.jpg --like painting.jpg -o out.png --optimise --frames frames
 
 \b
 Pictures of any size are painted whole or, above a megapixel, in tiles without seams. Strokes have
 one size in px, so they look finer on a larger picture: --size 1000 makes them broad.
+
+\b
+--optimise is the way of Gatys, Ecker and Bethge (2015): the pixels themselves are changed, step by
+step, until the picture has the content of one and the style of the other. It needs siamkit[train]
+and minutes; interrupted, the same command goes on. `siamkit encoders add styles torchvision:vgg19`
+adds the network of the paper, which is used from then on.
 Exit codes: 0 all were rendered, or exist already; 1 some failed; else that of the error.
 """
 )
@@ -69,13 +76,20 @@ Exit codes: 0 all were rendered, or exist already; 1 some failed; else that of t
     help="The longer side of the outcome [default: that of CONTENT].",
 )
 @click.option("--overwrite", is_flag=True, help="Render again what is in the folder already.")
+@style_optimise.descent
 @click.option("--styles", is_flag=True, help="List the named styles.")
 @click.option(
     "-m", "--modality", default="styles", show_default=True, metavar="NAME", help="What renders."
 )
 @options.workspace
 @options.as_json
-def style(ws: sk.Workspace, styles: bool, as_json: bool, **values: Any) -> int:
+def style(
+    ws: sk.Workspace,
+    styles: bool,
+    as_json: bool,
+    descent: style_optimise.DescentOptions,
+    **values: Any,
+) -> int:
     """Render CONTENT in the style of other pictures.
 
     CONTENT are pictures; of a folder or a pattern, all files in it.
@@ -86,7 +100,10 @@ def style(ws: sk.Workspace, styles: bool, as_json: bool, **values: Any) -> int:
         rows = [{"name": name, "description": text} for name, text in named.items()]
         print_rows(as_json, rows, ["name", "description"])
         return 0
+    descent.check()
     request.check()
+    if descent.is_used:
+        return request.descend(ws, descent, as_json)
     tally, facts = Tally(), []
     with steps() as progress:
         for stylised in request.run(ws, progress):
@@ -148,6 +165,27 @@ class StyleRequest:
             strength=self.strength,
             preserve_colour=self.preserve_colour,
             size=self.size,
+            modality=self.modality,
+        )
+
+    def descend(
+        self, ws: sk.Workspace, descent: style_optimise.DescentOptions, as_json: bool
+    ) -> int:
+        """Paint the picture by gradient descent. Raises UsageError for what does not go with it."""
+        option = "--optimise" if descent.optimise else "--reconstruct"
+        if self.is_batch:
+            raise click.UsageError(f"{option} takes one picture at a time.")
+        if self.strength != 1:
+            raise click.UsageError(f"--strength goes without {option}: use --style-weight.")
+        return style_optimise.optimise(
+            ws,
+            self.contents[0],
+            [read_like(like, {}) for like in self.likes],
+            descent,
+            as_json,
+            output=self.output,
+            size=self.size,
+            preserve_colour=self.preserve_colour,
             modality=self.modality,
         )
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,13 +16,14 @@ import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import echo, emit_json, one_line, stderr
 from siamkit.cli.progress import bar
-from siamkit.cli.watch import EVERY
+from siamkit.train.pictures.events import PaintingStarted, PaintingStep
 from siamkit.train.pictures.settings import DescentSettings
 
 if TYPE_CHECKING:
     from siamkit.cli.options.base import F
-    from siamkit.train.pictures.events import PaintingStarted, PaintingStep
+    from siamkit.train.pictures.painting import Painting
 
+EVERY = 10.0  # seconds between two lines of progress, where there is no terminal
 DEFAULTS = {
     field.name: field.default for field in fields(DescentSettings) if field.default is not MISSING
 }
@@ -66,13 +66,14 @@ def _gather(**values: Any) -> DescentOptions:
     return DescentOptions(**own, settings=settings)
 
 
-def _setting(name: str, help: str, kind: Any = None, metavar: str | None = None) -> Callable[[F], F]:
+def _setting(
+    name: str, help: str, kind: Any = None, metavar: str | None = None
+) -> Callable[[F], F]:
     default = DEFAULTS[name]
-    text = f"[default: {default:g}]" if isinstance(default, int | float) else f"[default: {default}]"
-    text = "[default: those that suit the network]" if default == () else text
-    return click.option(
-        f"--{name.replace('_', '-')}", name, type=kind, metavar=metavar, help=f"{help} {text}"
-    )
+    text = f"{default:g}" if isinstance(default, int | float) else default
+    text = text or "those that suit the network"
+    option = f"--{name.replace('_', '-')}"
+    return click.option(option, name, type=kind, metavar=metavar, help=f"{help} [default: {text}]")
 
 
 WEIGHT = click.FloatRange(min=0)
@@ -129,23 +130,22 @@ def optimise(
     return 0
 
 
-def follow(painting: Any) -> None:
+def follow(painting: Painting) -> None:
     """Paint to the end, and show the losses; if interrupted, print what is saved."""
     saved: int | None = None
     try:
-        with ShownSteps() as shown:
+        with shown_steps() as show:
             for event in painting.events():
-                if isinstance(event, sk.painting_events.PaintingStarted):
+                if isinstance(event, PaintingStarted):
                     stderr(_start_line(event))
                     saved = event.step or None
-                    shown.begin(event)
-                elif isinstance(event, sk.painting_events.PaintingStep):
-                    shown.show(event)
+                elif isinstance(event, PaintingStep):
+                    show(event)
                 else:
                     saved = event.step
     except KeyboardInterrupt:
-        state = "nothing is saved yet" if saved is None else f"step {saved:,} is saved"
-        stderr(f"{state}; the same command continues from there" if saved else state, before="\n")
+        state = f"step {saved:,} is saved; the same command continues from there"
+        stderr(state if saved else "nothing is saved yet", before="\n")
         raise
 
 
@@ -158,5 +158,25 @@ def _start_line(started: PaintingStarted) -> str:
     )
 
 
-class ShownSteps:
-    """A progress bar with both losses; a line now and then where stderr is no terminal."""
+@contextmanager
+def shown_steps() -> Iterator[Callable[[PaintingStep], None]]:
+    """Draw a progress bar with both losses; print a line now and then where there is no terminal.
+
+    Yields a function that takes each step.
+    """
+    last = time.monotonic()
+    with ExitStack() as stack:
+        update: Callable[[int, str], None] | None = None
+
+        def show(step: PaintingStep) -> None:
+            nonlocal last, update
+            losses = f"content {step.content:.3f}  style {step.style:.4f}"
+            if sys.stderr.isatty():
+                if update is None:
+                    update = stack.enter_context(bar("painting", step.steps))
+                update(step.step, losses)
+            elif time.monotonic() - last >= EVERY:
+                last = time.monotonic()
+                stderr(f"step {step.step:,}/{step.steps:,}  {losses}")
+
+        yield show

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from siamkit.reports.answer_facts import rounded
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from siamkit.stats.verification import OperatingPoint
     from siamkit.store.galleries import Gallery
     from siamkit.store.samples import Sample
+    from siamkit.train.pictures.events import Painted
     from siamkit.types import Calibration, Fault
 
 Facts = dict[str, Any]
@@ -198,6 +199,12 @@ def _of_point(point: OperatingPoint) -> Facts:
 
 
 # --- pictures ---
+
+
+def of_painted(painted: Painted) -> Facts:
+    """Describe a picture that gradient descent painted, without its pixels."""
+    facts = {field.name: getattr(painted, field.name) for field in fields(painted) if field.repr}
+    return facts | {"output": str(painted.output)} if painted.output else facts
 
 
 def of_stylised(stylised: Stylised) -> Facts:

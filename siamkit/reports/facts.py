@@ -33,6 +33,7 @@ DESCRIBED: dict[str, Callable[[Any], Facts]] = {  # by the name of the class: no
     "SearchedPicture": answer_facts.of_picture,
     "Sighting": answer_facts.of_sighting,
     "Detected": answer_facts.of_detected,
+    "Painted": collection_facts.of_painted,
     "Stylised": collection_facts.of_stylised,
     "Timeline": answer_facts.of_timeline,
     "Embeddings": collection_facts.of_embeddings,

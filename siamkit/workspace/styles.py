@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siamkit.host import registry
+from siamkit.io.extras import require_extra
 from siamkit.io.places import expand
 from siamkit.protocols import Stylises
 from siamkit.sdk.inputs import take_each, take_source
@@ -14,13 +15,14 @@ from siamkit.types import Input, Progress, ignore_progress
 from siamkit.workspace.installation import InstallationMethods
 
 if TYPE_CHECKING:
-    from siamkit.flows.style import OpenStyle, Stylised
+    from siamkit.flows.style import Like, OpenStyle, Stylised
+    from siamkit.train.pictures.painting import Painting
 
 STYLES = "styles"  # the modality that renders, unless another is named
 
 
 class StyleMethods(InstallationMethods):
-    """Render pictures in the style of others. No store is needed."""
+    """Render pictures in the style of others, fast or by gradient descent. No store is needed."""
 
     @staticmethod
     def named_styles(modality: str = STYLES) -> Mapping[str, str]:
@@ -107,11 +109,65 @@ class StyleMethods(InstallationMethods):
             >>> [style.render(source).width for source in ("group.png", "cameraman-1.png")]
             [128, 128]
         """
-        from siamkit.flows.style import Like, StyleSettings, open_style
+        from siamkit.flows.style import StyleSettings, open_style
 
         plugin = registry.load("siamkit.modalities", modality)
-        likes = []
-        for number, item in enumerate(like if isinstance(like, list) else [like]):
-            source, share = item if isinstance(item, tuple) else (item, 1.0)
-            likes.append(Like(take_source(source, f"like[{number}]", plugin.kind), share))
+        likes = _take_likes(like, plugin.kind)
         return open_style(plugin, likes, StyleSettings(strength, preserve_colour, size))
+
+    def paint(
+        self,
+        source: Input,
+        like: Input | Sequence[Input | tuple[Input, float]],
+        output: str | Path | None = None,
+        *,
+        encoder: str | None = None,
+        frames: str | Path | None = None,
+        preserve_colour: bool = False,
+        modality: str = STYLES,
+        **settings: Any,
+    ) -> Painting:
+        """Open a picture to paint in the style of others by gradient descent; `run` paints it.
+
+        The way of Gatys, Ecker and Bethge (2015): slower than `stylise`, and for any style. like:
+        as for `stylise`, without names. output: the file to write; with it, an interrupted painting
+        goes on when it is opened again. encoder: a name or a folder; None takes vgg19 if it was
+        added, else the shipped one. frames: a folder for the picture of every tenth step.
+        settings: of siamkit.train.pictures.settings.DescentSettings. Needs torch.
+
+        Raises UnreadableSample; BadInput for settings that cannot be met, for a picture without a
+        style and for one that the memory does not suffice for; MissingWeights.
+
+        Examples:
+            >>> painting = ws.paint(photo, "painting.jpg", "out.png", steps=100)  # doctest: +SKIP
+            >>> for event in painting.events(): print(event)                     # doctest: +SKIP
+            >>> painting.run().style_distance                                    # doctest: +SKIP
+            0.21
+        """
+        from siamkit.train.pictures.backbone import open_backbone
+        from siamkit.train.pictures.painting import open_painting, read_settings
+
+        require_extra("train", "painting by gradient descent")
+        plugin = registry.load("siamkit.modalities", modality)
+        painting = open_painting(
+            plugin,
+            take_source(source, "source", plugin.kind),
+            _take_likes(like, plugin.kind),
+            open_backbone(plugin, encoder),
+            read_settings(settings),
+        )
+        return painting.into(
+            None if output is None else expand(Path(output)),
+            None if frames is None else expand(Path(frames)),
+            preserve_colour=preserve_colour,
+        )
+
+
+def _take_likes(like: Input | Sequence[Input | tuple[Input, float]], kind: str) -> list[Like]:
+    from siamkit.flows.style import Like
+
+    likes = []
+    for number, item in enumerate(like if isinstance(like, list) else [like]):
+        source, share = item if isinstance(item, tuple) else (item, 1.0)
+        likes.append(Like(take_source(source, f"like[{number}]", kind), share))
+    return likes

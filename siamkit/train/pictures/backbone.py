@@ -19,11 +19,11 @@ from siamkit.sdk.layers import Layer, read_layers
 from siamkit.sdk.model_folder import read_folder
 
 if TYPE_CHECKING:
-    from siamkit.train.pictures.graph import GraphNetwork
+    from siamkit.train.pictures.graph import GraphModule
 
 VGG = "vgg19"  # preferred where the user added it: the network of the paper
 # Content layers and style layers of networks that are known by the names of their layers.
-SUITED = (
+SUITED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("relu4_2",), ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")),
     (("relu4_2",), ("relu1_1", "relu2_1", "relu3_1", "relu4_1")),
     (("block3_2",), ("stem", "block1_1", "block2_2", "block3_2", "block4_3")),
@@ -62,9 +62,9 @@ class Backbone:
         style = tuple(last.values())[:STAGES]
         return (style[len(style) // 2],), style
 
-    def network(self, layers: Sequence[str]) -> GraphNetwork:
+    def network(self, layers: Sequence[str]) -> GraphModule:
         """Return the network that computes some layers. Raises BadInput for an unknown name."""
-        from siamkit.train.pictures.graph import GraphNetwork
+        from siamkit.train.pictures.graph import GraphModule
 
         tensors = {layer.name: layer.tensor for layer in self.layers}
         if unknown := [name for name in layers if name not in tensors]:
@@ -72,7 +72,7 @@ class Backbone:
                 f"{self.name} has no layer {unknown[0]!r}",
                 hint=f"its layers are {', '.join(tensors)}",
             )
-        return GraphNetwork(self.graph, [tensors[name] for name in layers])
+        return GraphModule(self.graph, [tensors[name] for name in layers])
 
     def memory(self, height: int, width: int) -> int:
         """Estimate the bytes that a step takes, for a picture of so many px."""

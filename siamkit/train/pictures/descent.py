@@ -75,15 +75,16 @@ class Descent:
             return losses
         self.picture.grad = None
         losses = self._objective(self.picture)
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        (gradient,) = torch.autograd.grad(losses.total, [self.picture])
         losses = Losses(*(loss.detach() for loss in losses))
-        assert self.picture.grad is not None
-        self._evaluated = pixels.clone(), losses, self.picture.grad.clone()
+        self._evaluated = pixels.clone(), losses, gradient
+        self.picture.grad = gradient.clone()
         return losses
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that `restore` needs: tensors, and numbers for JSON."""
-        tensors, numbers = {"picture": self.picture, "last": self._last}, {}
+        tensors: dict[str, Tensor] = {"picture": self.picture, "last": self._last}
+        numbers: dict[str, Any] = {}
         for name, value in self._optimiser.state[self.picture].items():
             if name in TRANSIENT or value is None:
                 continue

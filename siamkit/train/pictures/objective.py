@@ -42,9 +42,10 @@ class PictureObjective:
             if content:
                 self._targets = self._contents(self._layers(content[0]))
             for picture, share in styles[0] if styles else ():
-                grams = [share * losses.gram(layer) for layer in self._styles(self._layers(picture))]
-                pairs = zip(self._grams or [0.0] * len(grams), grams, strict=True)
-                self._grams = [total + part for total, part in pairs]
+                layers = self._styles(self._layers(picture))
+                grams = [share * losses.gram(layer) for layer in layers]
+                mixed = self._grams or [torch.zeros_like(gram) for gram in grams]
+                self._grams = [sum_ + gram for sum_, gram in zip(mixed, grams, strict=True)]
 
     def __call__(self, picture: Tensor) -> Losses:
         """Return the losses of (1, height, width, 3) in [0, 1]."""

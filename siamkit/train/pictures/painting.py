@@ -5,16 +5,18 @@ Imports no torch until it is painted.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.flows.style import Like, load_like, load_picture
 from siamkit.io import sources
+from siamkit.io.atomic import require_writable
 from siamkit.io.extras import require_extra
+from siamkit.io.picture_write import PICTURES
+from siamkit.io.sources import to_text
 from siamkit.protocols import Modality, Source
 from siamkit.sdk import pixels
 from siamkit.train.pictures.backbone import Backbone
@@ -25,7 +27,6 @@ from siamkit.types import Image, Progress, ignore_progress
 CHECKPOINT = ".checkpoint"  # after the name of the output: a safetensors file
 LEAST_SIDE = 32  # px: below, the deeper layers have no place left
 MEMORY_SHARE = 0.8  # of what is free
-log = logging.getLogger("siamkit")
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +48,7 @@ class Painting:
     output: Path | None = None  # the file to write
     frames: Path | None = None  # the folder for pictures of some steps
     preserve_colour: bool = False
-    painted: Painted | None = field(default=None, init=False)  # at the end
+    _painted: Painted | None = field(default=None, init=False, repr=False)
 
     @property
     def content_layers(self) -> tuple[str, ...]:
@@ -58,9 +59,31 @@ class Painting:
         return self.settings.style_layers or self.backbone.style_layers
 
     @property
+    def painted(self) -> Painted:
+        """The picture, once it is there. Raises BadInput before."""
+        if self._painted is None:
+            raise BadInput(f"{self.name} is not painted yet", hint="call `run`")
+        return self._painted
+
+    @painted.setter
+    def painted(self, painted: Painted) -> None:
+        self._painted = painted
+
+    @property
     def checkpoint(self) -> Path | None:
         """The file that an interrupted painting is resumed from; None without an output."""
         return self.output and self.output.with_name(self.output.name + CHECKPOINT)
+
+    def into(
+        self, output: Path | None, frames: Path | None = None, *, preserve_colour: bool = False
+    ) -> Painting:
+        """Say where to, and return itself. Raises BadInput for what cannot be written."""
+        if output:
+            require_writable(output, PICTURES)
+        if frames and frames.exists() and not frames.is_dir():
+            raise BadInput(f"{to_text(frames)} is a file", hint="name a folder")
+        self.output, self.frames, self.preserve_colour = output, frames, preserve_colour
+        return self
 
     def events(self) -> Iterator[PaintingEvent]:
         """Paint, from the checkpoint if there is one; yield what happens.
@@ -79,7 +102,6 @@ class Painting:
         for event in self.events():
             if isinstance(event, PaintingStep):
                 progress("painting", event.step, event.steps)
-        assert self.painted is not None
         return self.painted
 
     def require_memory(self) -> None:
@@ -109,6 +131,14 @@ class Painting:
         free = MEMORY_SHARE * psutil.virtual_memory().available
         share = min(0.5, (free / self.backbone.memory(height, width)) ** 0.5)
         return max(LEAST_SIDE, int(share * max(height, width)) // 16 * 16)
+
+
+def read_settings(values: Mapping[str, Any]) -> DescentSettings:
+    """Return settings that differ from the defaults in some values. Raises BadInput."""
+    if unknown := values.keys() - {field.name for field in fields(DescentSettings)}:
+        raise BadInput(f"there is no setting {min(unknown)!r} of a painting")
+    given = {name: value for name, value in values.items() if value is not None}
+    return DescentSettings(**given)
 
 
 def open_painting(
