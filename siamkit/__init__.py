@@ -209,6 +209,7 @@ _HOME = {
     "LocaliserConfig": "siamkit.train.localise.config",
     "LocaliserResult": "siamkit.train.localise.run",
     "LocaliserRun": "siamkit.train.localise.run",
+    "Painted": "siamkit.train.pictures.events",
     "MinedNegatives": "siamkit.train.mine",
     "MiningRule": "siamkit.train.mine",
     "Suspect": "siamkit.train.mine",

@@ -121,7 +121,7 @@ class StyleMethods(InstallationMethods):
         like: Input | Sequence[Input | tuple[Input, float]],
         output: str | Path | None = None,
         *,
-        encoder: str | None = None,
+        encoder: str | Path | None = None,
         frames: str | Path | None = None,
         preserve_colour: bool = False,
         modality: str = STYLES,
@@ -153,7 +153,7 @@ class StyleMethods(InstallationMethods):
             plugin,
             take_source(source, "source", plugin.kind),
             _take_likes(like, plugin.kind),
-            open_backbone(plugin, encoder),
+            open_backbone(plugin, None if encoder is None else str(encoder)),
             read_settings(settings),
         )
         return painting.into(
