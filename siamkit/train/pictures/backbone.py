@@ -1,7 +1,7 @@
 """Encoders to paint by: their layers, and which of them suit content and style. Imports no torch.
 
 The layers of VGG networks are those of the paper, see siamkit.train.pictures.losses. Those of
-EfficientNet-Lite0 were chosen by tools/style_pictures.py.
+EfficientNet-Lite0 were chosen by tools/painted_pictures.py.
 """
 
 from __future__ import annotations
