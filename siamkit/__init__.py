@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from siamkit.train.localise.config import LocaliserConfig
     from siamkit.train.localise.run import LocaliserResult, LocaliserRun
     from siamkit.train.mine import MinedNegatives, MiningRule, Suspect
+    from siamkit.train.pictures import events as painting_events
     from siamkit.train.pictures.events import Painted
     from siamkit.train.pictures.settings import DescentSettings
     from siamkit.train.run import TrainingResult, TrainingRun
@@ -164,6 +165,7 @@ __all__ = [
     "Verification",
     "Workspace",
     "__version__",
+    "painting_events",
     "region_choosers",
     "region_formats",
     "training_events",
@@ -246,6 +248,7 @@ _HOME = {
 _MODULES = {
     "region_choosers": "siamkit.embed.region_choosers",
     "region_formats": "siamkit.sdk.region_formats",
+    "painting_events": "siamkit.train.pictures.events",
     "training_events": "siamkit.train.events",
     "training_log": "siamkit.train.log",
 }

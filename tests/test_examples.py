@@ -13,7 +13,8 @@ import siamkit as sk
 
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 WITHOUT = {"DEFAULT", "Input", "__version__"}  # a string, a type and a version
-MODULES = {"region_choosers", "region_formats", "training_events", "training_log"}
+MODULES = {"painting_events", "region_choosers", "region_formats", "training_events"}
+MODULES |= {"training_log"}
 NAMES = sorted(set(sk.__all__) - WITHOUT - MODULES)
 METHODS = [name for name, _ in inspect.getmembers(sk.Workspace) if not name.startswith("_")]
 

@@ -16,16 +16,17 @@ import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import echo, emit_json, one_line, stderr
 from siamkit.cli.progress import bar
-from siamkit.train.pictures.events import PaintingStarted, PaintingStep
-from siamkit.train.pictures.settings import DescentSettings
 
 if TYPE_CHECKING:
     from siamkit.cli.options.base import F
+    from siamkit.train.pictures.events import PaintingStarted, PaintingStep
     from siamkit.train.pictures.painting import Painting
 
 EVERY = 10.0  # seconds between two lines of progress, where there is no terminal
 DEFAULTS = {
-    field.name: field.default for field in fields(DescentSettings) if field.default is not MISSING
+    field.name: field.default
+    for field in fields(sk.DescentSettings)
+    if field.default is not MISSING
 }
 
 
@@ -136,10 +137,10 @@ def follow(painting: Painting) -> None:
     try:
         with shown_steps() as show:
             for event in painting.events():
-                if isinstance(event, PaintingStarted):
+                if isinstance(event, sk.painting_events.PaintingStarted):
                     stderr(_start_line(event))
                     saved = event.step or None
-                elif isinstance(event, PaintingStep):
+                elif isinstance(event, sk.painting_events.PaintingStep):
                     show(event)
                 else:
                     saved = event.step
