@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ EPSILON = np.array(1e-5, np.float32)  # added to variances
 DOUBLED = np.array([1, 1, 2, 2], np.float32)
 EVERYWHERE = (0, 2, 3)  # all but the channel
 WHITE = np.array(255, np.float32)
+FLOAT, BYTE = TYPES["float32"], TYPES["uint8"]
+NEAREST = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+NO_MEMORY = ("Failed to allocate memory", "bad_alloc")  # in messages of onnxruntime
 
 
 class Affine(NamedTuple):
@@ -81,14 +84,24 @@ class Painter:
         statistics. Sides are multiples of STRIDE, and LEAST_SIDE at least.
         """
         inputs = {"pixels": pixels, **modulation._asdict()}
-        painted, scale, shift = self._whole.run(["painted", "scales", "shifts"], inputs)
+        painted, scale, shift = _run(self._whole, ["painted", "scales", "shifts"], inputs)
         return painted, Affine(scale, shift)
 
     def paint_tile(self, pixels: NDArray[np.uint8], affine: Affine) -> NDArray[np.uint8]:
         """Paint (n, h, w, 3) RGB pictures, with the statistics of another picture."""
         inputs = {"pixels": pixels, **affine._asdict()}
-        painted: NDArray[np.uint8] = self._tile.run(["painted"], inputs)[0]
+        painted: NDArray[np.uint8] = _run(self._tile, ["painted"], inputs)[0]
         return painted
+
+
+def _run(session: Session, outputs: list[str], inputs: dict[str, NDArray[Any]]) -> list[Any]:
+    """Run a graph. Raises MemoryError, which onnxruntime has no class of its own for."""
+    try:
+        return session.run(outputs, inputs)
+    except Exception as error:  # onnxruntime raises several classes of its own
+        if any(words in str(error) for words in NO_MEMORY):
+            raise MemoryError(str(error)) from error
+        raise
 
 
 def write_graph(tensors: Mapping[str, NDArray[np.float32]], *, is_tile: bool) -> bytes:
@@ -117,10 +130,6 @@ def write_graph(tensors: Mapping[str, NDArray[np.float32]], *, is_tile: bool) ->
     outputs = [Port("painted", "uint8", pixels)]
     outputs += [] if is_tile else [Port(f"{part}s", "float32", None) for part in Affine._fields]
     return graph.model("painter", inputs, outputs)
-
-
-FLOAT, BYTE = TYPES["float32"], TYPES["uint8"]
-NEAREST = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
 
 @dataclass(slots=True)

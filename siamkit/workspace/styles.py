@@ -84,7 +84,7 @@ class StyleMethods(InstallationMethods):
         Examples:
             >>> pictures = ws.stylise_many(["group.png", photo], "painted-7")
             >>> [(picture.status, picture.width) for picture in pictures]
-            [('rendered', 676), ('rendered', 338)]
+            [('rendered', 338), ('rendered', 338)]
         """
         from siamkit.flows.style_many import StyleFiles, stylise_many
 
@@ -107,7 +107,7 @@ class StyleMethods(InstallationMethods):
         Examples:
             >>> style = ws.open_style("painted-7", size=128)
             >>> [style.render(source).width for source in ("group.png", "cameraman-1.png")]
-            [128, 128]
+            [128, 115]
         """
         from siamkit.flows.style import StyleSettings, open_style
 

@@ -87,6 +87,15 @@ def test_pictures_and_named_styles_are_different_networks():
         open_renderer([(STYLE, 1.0), ("painted-1", 1.0)])
 
 
+def test_too_little_memory_is_a_memory_error(monkeypatch, opened):
+    def fail(*_: object) -> None:
+        raise RuntimeError("BFCArena: Failed to allocate memory for requested buffer of size 9")
+
+    monkeypatch.setattr("siamkit.sdk.onnx.Session.run", fail)
+    with pytest.raises(MemoryError):
+        opened.render(Image(waves(20, 20)))
+
+
 def test_26_styles_have_names():
     assert next(iter(NAMED_STYLES)) == "painted-1"
     assert len(NAMED_STYLES) == 26
