@@ -30,7 +30,7 @@ def sections() -> Iterator[str]:
 
 def section(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
     """The heading of a route, what it does, and a table of its fields."""
-    from siamkit.serve.reference_page import describe_values
+    from siamkit.serve.reference_page import list_fields
 
     yield f"### `{method.upper()} {path}`\n"
     statuses = [status for status in operation["responses"] if not status.endswith("XX")]
@@ -40,12 +40,7 @@ def section(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
         f"{operation['summary']}. Scope: {operation['x-scope']}. Status:"
         f" {', '.join(statuses)}.{answer}\n"
     )
-    contents = operation.get("requestBody", {}).get("content", {})
-    fields = next(iter(contents.values()), {}).get("schema", {}).get("properties", {})
-    queried = {p["name"]: p["schema"] for p in operation["parameters"] if p["in"] == "query"}
-    if rows := {**queried, **fields}:
+    if fields := list_fields(operation):
         yield "| field | |\n|---|---|"
-        for name, schema in rows.items():
-            words = f"{schema.get('description', '')} {describe_values(schema)}".strip()
-            yield f"| `{name}` | {words} |"
+        yield from (f"| `{name}` | {words} |" for name, words in fields.items())
         yield ""
