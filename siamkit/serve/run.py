@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.", "::1", "localhost")  # what the addresses of this machine alone begin with
 STOP_SECONDS = 30  # for requests at work to be answered
 IDLE_SECONDS = 15  # that a connection is kept for another request
+HUNG_SECONDS = 60  # without a sign of life of a worker, which is then started again
 MAX_CONNECTIONS = 1_000  # of a process, below the usual limit of open files; more get 503
 
 
@@ -114,6 +115,7 @@ def _configure(settings: Settings) -> Config:
             limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
+            timeout_worker_healthcheck=HUNG_SECONDS,
             ssl_certfile=settings.tls_cert,
             ssl_keyfile=settings.tls_key,
         )
