@@ -1,16 +1,20 @@
 """Measure the search by style: mean average precision and rank 1, on held-out styles and contents.
 
-    python benchmarks/style_retrieval.py DATA MODELS PATTERNS FOLDER [--part dev] [--plain]
+    python benchmarks/style_retrieval.py DATA MODELS PATTERNS FOLDER [--part dev] [--limits]
 
 DATA, MODELS, PATTERNS and FOLDER: as style_pictures.py takes them; pictures are drawn once. Each
 picture is searched in the others of its set; those of its style are right. Pictures are varied as
 other cameras show them, unless --plain; `own colours` are painted photographs with the strokes of
 their style and the colours of the photograph.
 
-`style first` is how often a picture of the same style and another content scores higher than one of
-the same content in another style; `best` the same for the best of each. Painted pictures are made
-by the network whose other half is the style predictor: they favour it, and they and those of the
-26 styles were made by networks that were trained to match Gram matrices, which favour those.
+Compared are the encoder of styles and the whole-picture features of its backbone; in the part
+`dev`, also what it was chosen from. `style first` is how often a picture of the same style and
+another content scores higher than one of the same content in another style; `best` the same for
+the best of each. Painted pictures are made by the network whose other half is the style predictor:
+they favour it, and they and those of the 26 styles were made by networks that were trained to match
+Gram matrices, which favour those.
+
+--limits: instead, how often a painted picture matches a detail of itself, and a photograph another.
 """
 
 from __future__ import annotations
@@ -169,16 +173,22 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--part", choices=("dev", "test"), default="test")
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--limits", action="store_true")
     options = parser.parse_args()
     draw(options.part, options.data, options.models, options.patterns, options.folder)
+    if options.limits:
+        print_limits(options.data, options.folder / options.part)
+        return
     shown = photographs(options.data, options.part)
-    columns = {
-        "global": encoder("images", "efficientnet-lite0"),
-        "predictor": ("predictor", predictor(options.models)),
-        "Gram": ("gram", statistics(append_gram)),
-        "moments": ("moments", statistics(lambda graph, layer, _: append_moments(graph, layer))),
-        "styles": encoder("styles", None),
-    }
+    columns = {"images": encoder("images", "efficientnet-lite0")}
+    if options.part == "dev":
+        moments = statistics(lambda graph, layer, _: append_moments(graph, layer))
+        columns |= {
+            "predictor": ("predictor", predictor(options.models)),
+            "Gram": ("gram", statistics(append_gram)),
+            "moments": ("moments", moments),
+        }
+    columns["styles"] = encoder("styles", None)
     tables = {}
     embedded = embed_sets(columns, options.folder, options.part, shown, plain=options.plain)
     for column, own in embedded.items():
@@ -190,6 +200,30 @@ def main() -> None:
     print_tables(tables)
 
 
+def print_limits(data: Path, folder: Path) -> None:
+    opened = open_pipeline("styles", encoder=None, detector=None)
+    assert opened.threshold is not None
+    limit, embed = opened.threshold.value, encoder("styles", None)[1]
+    whole = [read(path) for path in sorted((folder / "painted").rglob("*.png"))[::8]]
+    vectors = embed(whole)
+    for across, down in ((0.75, 0.75), (0.5, 0.5), (1 / 3, 1 / 3), (1, 0.5), (1, 1 / 3)):
+        details = [centre(pixels, across, down) for pixels in whole]
+        shares = ((vectors * embed(details)).sum(axis=1) >= limit).mean()
+        print(f"{len(whole)} details, {across:.2f} x {down:.2f} of a painted picture: {shares:.3f}")
+    photos = [read(path) for path in sorted((data / "objects/coco/images").glob("*.jpg"))[:120]]
+    rows = embed(photos)
+    scores = (rows @ rows.T)[np.triu_indices(len(rows), 1)]
+    print(f"{len(scores):,} pairs of photographs of COCO: {(scores >= limit).mean():.3f}")
+
+
+def centre(pixels: np.ndarray, across: float, down: float) -> np.ndarray:
+    height, width = (
+        int(share * side) for share, side in zip((down, across), pixels.shape[:2], strict=True)
+    )
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    return np.ascontiguousarray(pixels[top : top + height, left : left + width])
+
+
 def print_tables(tables: Mapping[str, Mapping[str, Measures]]) -> None:
     header = " | ".join(tables)
     for title, field in (
@@ -198,7 +232,7 @@ def print_tables(tables: Mapping[str, Mapping[str, Measures]]) -> None:
         ("style first", "style_first"),
         ("best", "best"),
     ):
-        print(f"\n| {title} | {header} | styles / global |\n|{'---|' * (len(tables) + 2)}")
+        print(f"\n| {title} | {header} | styles / images |\n|{'---|' * (len(tables) + 2)}")
         for name in tables["styles"]:
             values = [getattr(table[name], field) for table in tables.values()]
             if not np.isnan(values[0]):
