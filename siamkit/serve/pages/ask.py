@@ -13,13 +13,14 @@ from siamkit.types import Box
 
 MATCHES = 4  # of each region
 ACCEPT = {"image": "image/*", "audio": "audio/*,video/*", "text": ""}
+WITHOUT_GALLERY = ("find", "timeline")
 MODES = ("identify", "compare", "find", "timeline")
 
 
 def show_ask(server: Server, form: Form) -> Shown | Moved:
     """Show the form of one of the questions; an empty store leads to the first enrolment."""
     galleries = _list_galleries(server)
-    if not galleries:
+    if not galleries and form["mode"] not in WITHOUT_GALLERY:
         return Moved("/galleries")
     return Shown("ask.html", _values(server, form, galleries))
 
@@ -57,7 +58,7 @@ def _modality(galleries: list[Gallery], name: str) -> str:
 def answer(server: Server, form: Form) -> Shown | Moved:
     """Answer a question; without a script, on the page with the form."""
     galleries = _list_galleries(server)
-    if not galleries:
+    if not galleries and form["mode"] not in WITHOUT_GALLERY:
         return Moved("/galleries")
     values = _values(server, form, galleries)
     work = {"identify": identify, "compare": compare, "find": find, "timeline": timeline}
