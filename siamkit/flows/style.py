@@ -136,6 +136,8 @@ def open_style(
         raise BadInput("there is no style to render in", hint="name a picture: `--like STYLE.jpg`")
     if not 0 <= settings.strength <= 1:
         raise BadInput(f"a strength of {settings.strength:g}", hint="strengths are from 0 to 1")
+    if settings.size is not None and settings.size < 1:
+        raise BadInput(f"a size of {settings.size} px", hint="sizes are 1 px or more")
     media = [(load_like(modality, like.source), like.share) for like in likes]
     files = tuple(Path(like.source) for like in likes if not isinstance(like.source, bytes))
     with registry.calling(modality, "open_renderer"):
