@@ -147,8 +147,8 @@ def open_style(
 
 def load_like(modality: Modality[Any], source: Source) -> Any:
     """Return a style's name as it is, and the medium of any other source."""
-    assert isinstance(modality, Stylises)
-    if isinstance(source, str) and source in modality.named_styles:
+    named = modality.named_styles if isinstance(modality, Stylises) else ()
+    if isinstance(source, str) and source in named:
         return source
     try:
         content = sources.read(Path(source) if isinstance(source, str) else source)

@@ -63,10 +63,14 @@ class Backbone:
         return (style[len(style) // 2],), style
 
     def network(self, layers: Sequence[str]) -> GraphModule:
-        """Return the network that computes some layers. Raises BadInput for an unknown name."""
+        """Return the network that computes some layers, conv4_2 of the paper as relu4_2.
+
+        Raises BadInput for an unknown name.
+        """
         from siamkit.train.pictures.graph import GraphModule
 
         tensors = {layer.name: layer.tensor for layer in self.layers}
+        layers = [name if name in tensors else name.replace("conv", "relu") for name in layers]
         if unknown := [name for name in layers if name not in tensors]:
             raise BadInput(
                 f"{self.name} has no layer {unknown[0]!r}",

@@ -152,7 +152,10 @@ def _run(step: Step, values: dict[str, Tensor]) -> None:
         if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
             raise
         reason = str(error).split("\n")[0][:LONGEST_REASON]
-        raise BadInput(f"the encoder's {step.op} cannot be computed: {reason}") from error
+        raise BadInput(
+            f"the encoder's {step.op} cannot be computed: {reason}",
+            hint="it may need a picture of its own input's size, or of another --size",
+        ) from error
     for name, value in zip(
         step.outputs, outputs if isinstance(outputs, (tuple, list)) else [outputs], strict=False
     ):

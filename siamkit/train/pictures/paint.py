@@ -87,6 +87,8 @@ class Easel:
         self._save_frame()
         began, numbers = time.monotonic(), (0.0, 0.0, 0.0)
         while self._step < steps:
+            if painting.settings.optimiser == "adam":  # L-BFGS needs the same losses throughout
+                self.objective.jitter(self._step)
             try:
                 numbers = self.descent.step()
             except Diverged as error:
@@ -99,6 +101,7 @@ class Easel:
             if painting.checkpoint and self._step % SAVE_EVERY == 0 and self._step < steps:
                 self._save(painting.checkpoint)
                 yield PaintingSaved(self._step, painting.checkpoint)
+        self.objective.shift = None
         with torch.no_grad():
             numbers = self.objective(self.descent.picture).numbers()
         self._finish(numbers)

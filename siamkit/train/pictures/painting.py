@@ -149,6 +149,8 @@ def open_painting(
     settings: DescentSettings,
 ) -> Painting:
     """Load a content and styles. Raises UnreadableSample or BadInput, naming the picture."""
+    if modality.kind != "image":
+        raise BadInput(f"{modality.name} are no pictures to paint", hint="take -m styles or images")
     if not likes:
         raise BadInput("there is no style to paint in", hint="name a picture: `--like STYLE.jpg`")
     name, content = load_content(modality, source, settings.size)

@@ -28,7 +28,7 @@ class DescentSettings:
     content_layers: tuple[str, ...] = ()  # names; none: those that suit the network
     style_layers: tuple[str, ...] = ()
     content_weight: float = 1.0
-    style_weight: float = 30.0
+    style_weight: float = 10.0
     tv_weight: float = 1.0  # of the total variation: of noise
     steps: int = 200
     size: int = SIZE  # px of the longer side; a smaller picture keeps its own
