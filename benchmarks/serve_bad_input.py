@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from PIL import Image
-from serve_load import FORM, JSON, PHOTO, Client, Server, form
+from serve_load import BOUNDARY, FORM, JSON, PHOTO, Client, Server, form
 from timing import table
 
 import siamkit as sk
@@ -75,7 +75,9 @@ def huge(server: Server) -> int:
     sent = 0
 
     with connect(server) as client:
-        start = form(b"")[:-30]  # of a form with one file, which goes on and on
+        start = form(b"")[
+            : -len(f"\r\n--{BOUNDARY}--\r\n")
+        ]  # of a form with one file, which goes on and on
         client.sendall(head + b"%x\r\n%s\r\n" % (len(start), start))
         try:
             while sent < 2048:
