@@ -43,6 +43,7 @@ query texts a.txt
 verify texts --as b a.txt
 verify -m images a.png b.png --threshold 0.8
 verify -m questions a.txt b.txt
+explain --layers -m faces collins.png --detector none -o layers.html
 explain -m questions a.txt b.txt
 classify texts a.txt
 dedupe texts.csv -m questions --column text --id text
