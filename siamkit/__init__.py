@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from siamkit.train.mine import MinedNegatives, MiningRule, Suspect
     from siamkit.train.pictures import events as painting_events
     from siamkit.train.pictures.events import Painted
+    from siamkit.train.pictures.reconstructions import Reconstructions
     from siamkit.train.pictures.settings import DescentSettings
     from siamkit.train.run import TrainingResult, TrainingRun
     from siamkit.train.series.folds import FoldsResult, FoldsRun
@@ -138,6 +139,7 @@ __all__ = [
     "PluginError",
     "Prompt",
     "Quality",
+    "Reconstructions",
     "Reembedded",
     "Region",
     "RegionFiles",
@@ -215,6 +217,7 @@ _HOME = {
     "MinedNegatives": "siamkit.train.mine",
     "MiningRule": "siamkit.train.mine",
     "Suspect": "siamkit.train.mine",
+    "Reconstructions": "siamkit.train.pictures.reconstructions",
     "Reembedded": "siamkit.flows.reembed",
     "RegionFiles": "siamkit.reports.region_files",
     "Sample": "siamkit.store.samples",

@@ -32,6 +32,7 @@ Examples:
   siamkit style photo.jpg --like painted-7 -o out.jpg --size 1200
   siamkit style photos/ --like painting.jpg -o painted/       a folder; run again to go on
   siamkit style photo.jpg --like painting.jpg -o out.png --optimise --frames frames
+  siamkit style photo.jpg --like painting.jpg -o layers/ --reconstruct
 
 \b
 Pictures of any size are painted whole or, above a megapixel, in tiles without seams. Strokes have
@@ -101,7 +102,7 @@ def style(
         print_rows(as_json, rows, ["name", "description"])
         return 0
     descent.check()
-    request.check()
+    request.check(needs_style=not descent.reconstruct)
     if descent.is_used:
         return request.descend(ws, descent, as_json)
     tally, facts = Tally(), []
@@ -143,11 +144,11 @@ class StyleRequest:
     def is_batch(self) -> bool:
         return len(self.contents) > 1 or has_folder(self.contents)
 
-    def check(self) -> None:
+    def check(self, *, needs_style: bool = True) -> None:
         """Raise UsageError for what is missing, or an output that is an input."""
         if not self.contents:
             raise click.UsageError("Give CONTENT, the picture to render.")
-        if not self.likes:
+        if needs_style and not self.likes:
             raise click.UsageError("Give --like, a picture or a name of `siamkit style --styles`.")
         if not self.output:
             raise click.UsageError("Give -o, the file or the folder to write.")
@@ -177,17 +178,19 @@ class StyleRequest:
             raise click.UsageError(f"{option} takes one picture at a time.")
         if self.strength != 1:
             raise click.UsageError(f"--strength goes without {option}: use --style-weight.")
-        return style_optimise.optimise(
-            ws,
-            self.contents[0],
-            [read_like(like, {}) for like in self.likes],
-            descent,
-            as_json,
-            output=self.output,
-            size=self.size,
-            preserve_colour=self.preserve_colour,
-            modality=self.modality,
-        )
+        likes = [read_like(like, {}) for like in self.likes]
+        common: dict[str, Any] = {
+            "output": self.output,
+            "size": self.size,
+            "modality": self.modality,
+        }
+        if descent.optimise:
+            common["preserve_colour"] = self.preserve_colour
+            return style_optimise.optimise(ws, self.contents[0], likes, descent, as_json, **common)
+        if self.preserve_colour:
+            raise click.UsageError("--preserve-colour goes without --reconstruct.")
+        common["overwrite"] = self.overwrite
+        return style_optimise.reconstruct(ws, self.contents[0], likes, descent, as_json, **common)
 
 
 def read_like(text: str, named: Any) -> tuple[str, float]:

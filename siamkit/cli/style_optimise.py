@@ -14,8 +14,9 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import echo, emit_json, one_line, stderr
-from siamkit.cli.progress import bar
+from siamkit.cli.output import echo, emit_json, one_line, print_rows, stderr
+from siamkit.cli.progress import bar, steps
+from siamkit.io.picture_write import PICTURES
 
 if TYPE_CHECKING:
     from siamkit.cli.options.base import F
@@ -128,6 +129,43 @@ def optimise(
         f"style distance {painted.style_distance:.2f}, {painted.distance_before:.2f} before;"
         f" content loss {painted.content:.2f} (0 is a perfect match, 1 none)"
     )
+    return 0
+
+
+def reconstruct(
+    ws: sk.Workspace,
+    content: Path,
+    likes: Sequence[tuple[str, float]],
+    choice: DescentOptions,
+    as_json: bool,
+    output: Path,
+    **details: Any,
+) -> int:
+    """Paint what each layer tells of a content and a style, and print the losses."""
+    if len(likes) > 1:
+        raise click.UsageError("--reconstruct takes one style.")
+    if output.suffix.lower() in PICTURES and not output.is_dir():
+        raise sk.BadInput(f"{output} is the name of one picture", hint="name a folder")
+    with steps() as progress:
+        shown = ws.reconstruct(
+            content,
+            output,
+            like=likes[0][0] if likes else None,
+            encoder=choice.encoder,
+            progress=progress,
+            **choice.settings,
+            **details,
+        )
+    if as_json:
+        emit_json(shown.to_dict())
+        return 0
+    rows = [
+        {"of": item.kind, "layer": item.layers[-1], "loss": f"{item.loss:.3f}", "file": item.output}
+        for item in shown.reconstructions
+    ]
+    print_rows(False, rows, ["of", "layer", "loss", "file"])
+    echo(f"by {shown.encoder}; a style is of all layers up to the one that is named")
+    echo(f"all on one sheet: {shown.output}")
     return 0
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from siamkit.store.galleries import Gallery
     from siamkit.store.samples import Sample
     from siamkit.train.pictures.events import Painted
+    from siamkit.train.pictures.reconstructions import Reconstructions
     from siamkit.types import Calibration, Fault
 
 Facts = dict[str, Any]
@@ -205,6 +206,25 @@ def of_painted(painted: Painted) -> Facts:
     """Describe a picture that gradient descent painted, without its pixels."""
     facts = {field.name: getattr(painted, field.name) for field in fields(painted) if field.repr}
     return facts | {"output": str(painted.output)} if painted.output else facts
+
+
+def of_reconstructions(shown: Reconstructions) -> Facts:
+    """Describe what single layers tell of pictures, without pixels."""
+    return {
+        "content": shown.content,
+        "style": shown.style,
+        "encoder": shown.encoder,
+        "output": None if shown.output is None else str(shown.output),
+        "reconstructions": [
+            {
+                "kind": item.kind,
+                "layers": list(item.layers),
+                "loss": item.loss,
+                "output": None if item.output is None else str(item.output),
+            }
+            for item in shown.reconstructions
+        ],
+    }
 
 
 def of_stylised(stylised: Stylised) -> Facts:

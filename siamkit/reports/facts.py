@@ -34,6 +34,7 @@ DESCRIBED: dict[str, Callable[[Any], Facts]] = {  # by the name of the class: no
     "Sighting": answer_facts.of_sighting,
     "Detected": answer_facts.of_detected,
     "Painted": collection_facts.of_painted,
+    "Reconstructions": collection_facts.of_reconstructions,
     "Stylised": collection_facts.of_stylised,
     "Timeline": answer_facts.of_timeline,
     "Embeddings": collection_facts.of_embeddings,

@@ -17,6 +17,7 @@ from siamkit.workspace.installation import InstallationMethods
 if TYPE_CHECKING:
     from siamkit.flows.style import Like, OpenStyle, Stylised
     from siamkit.train.pictures.painting import Painting
+    from siamkit.train.pictures.reconstructions import Reconstructions
 
 STYLES = "styles"  # the modality that renders, unless another is named
 
@@ -161,6 +162,45 @@ class StyleMethods(InstallationMethods):
             None if frames is None else expand(Path(frames)),
             preserve_colour=preserve_colour,
         )
+
+    def reconstruct(
+        self,
+        source: Input,
+        output: str | Path | None = None,
+        *,
+        like: Input | None = None,
+        encoder: str | Path | None = None,
+        overwrite: bool = False,
+        progress: Progress = ignore_progress,
+        modality: str = STYLES,
+        **settings: Any,
+    ) -> Reconstructions:
+        """Paint what single layers tell of a picture, and of a style: figure 1 of the same paper.
+
+        Contents are inverted from the features of a layer, styles from the Gram matrices of all
+        layers up to one. output: a folder for the pictures and a sheet of all; what an interrupted
+        run has put there is not painted again, unless `overwrite`. like: the picture of the style;
+        None takes `source`. encoder, settings: of `paint`. Needs torch. Raises as `paint` does.
+
+        Examples:
+            >>> shown = ws.reconstruct(photo, "figure1", like="painting.jpg")  # doctest: +SKIP
+            >>> [item.loss for item in shown.reconstructions]                  # doctest: +SKIP
+        """
+        from siamkit.train.pictures.painting import open_subject
+
+        require_extra("train", "reconstructing pictures")
+        plugin = registry.load("siamkit.modalities", modality)
+        subject = open_subject(
+            plugin,
+            take_source(source, "source", plugin.kind),
+            None if like is None else take_source(like, "like", plugin.kind),
+            None if encoder is None else str(encoder),
+            settings,
+        )
+        from siamkit.train.pictures.reconstruct import reconstruct
+
+        folder = None if output is None else expand(Path(output))
+        return reconstruct(subject, folder, overwrite=overwrite, progress=progress)
 
 
 def _take_likes(like: Input | Sequence[Input | tuple[Input, float]], kind: str) -> list[Like]:

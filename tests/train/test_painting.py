@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -135,7 +137,7 @@ def test_too_little_memory_proposes_a_smaller_size(ws, encoder, pictures, monkey
     with pytest.raises(sk.BadInput, match="GB of memory") as failure:
         painting.run()
     assert "`--size 32`" in failure.value.hint
-    monkeypatch.setattr("siamkit.train.pictures.painting.MEMORY_SHARE", 1e-9)
+    monkeypatch.setattr("siamkit.train.pictures.memory.SHARE", 1e-9)
     with pytest.raises(sk.BadInput, match="GB of memory"):  # before the work begins
         ws.paint(*pictures, encoder=encoder)
 
@@ -173,3 +175,24 @@ def test_the_command_says_what_it_does(shell, encoder, pictures):
     ):
         refused = shell(*command, *given)
         assert (refused.code, message in refused.err) == (2, True), refused.err
+
+
+def test_layers_are_reconstructed(shell, encoder, pictures):
+    content, style = map(str, pictures)
+    command = ("style", content, "--reconstruct", "--like", style, "--encoder", str(encoder))
+    command += ("--steps", "15", "--json")
+    done = shell(*command, "-o", "figure")
+    assert done.code == 0, done.err
+    shown = json.loads(done.out)["reconstructions"]
+    assert [(item["kind"], item["layers"][-1]) for item in shown] == [
+        *(("style", "conv2_1"), ("style", "conv3_1")),
+        *(("content", "conv2_1"), ("content", "conv3_1")),
+    ]
+    assert shown[2]["loss"] < 0.9
+    folder = shell.folder / "figure"
+    assert {"sheet.png", "style-conv3_1.png"} <= {path.name for path in folder.iterdir()}
+    before = (folder / "sheet.png").read_bytes()
+    (folder / "content-conv2_1.png").unlink()  # as if interrupted before it
+    assert shell(*command, "-o", "figure").code == 0
+    assert (folder / "sheet.png").read_bytes() == before
+    assert "name a folder" in shell(*command, "-o", "figure.png").err

@@ -70,13 +70,18 @@ class Backbone:
         from siamkit.train.pictures.graph import GraphModule
 
         tensors = {layer.name: layer.tensor for layer in self.layers}
-        layers = [name if name in tensors else name.replace("conv", "relu") for name in layers]
-        if unknown := [name for name in layers if name not in tensors]:
+        return GraphModule(self.graph, [tensors[name] for name in self.named(layers)])
+
+    def named(self, layers: Sequence[str]) -> list[str]:
+        """Return the names that layers have here. Raises BadInput for an unknown one."""
+        known = [layer.name for layer in self.layers]
+        names = [name if name in known else name.replace("conv", "relu") for name in layers]
+        if unknown := [name for name in names if name not in known]:
             raise BadInput(
                 f"{self.name} has no layer {unknown[0]!r}",
-                hint=f"its layers are {', '.join(tensors)}",
+                hint=f"its layers are {', '.join(known)}",
             )
-        return GraphModule(self.graph, [tensors[name] for name in layers])
+        return names
 
     def memory(self, height: int, width: int) -> int:
         """Estimate the bytes that a step takes, for a picture of so many px."""

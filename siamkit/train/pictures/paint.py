@@ -7,14 +7,11 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.atomic import create_folder
@@ -31,7 +28,9 @@ from siamkit.train.pictures.events import (
     PaintingStarted,
     PaintingStep,
 )
+from siamkit.train.pictures.memory import enough_memory
 from siamkit.train.pictures.objective import PictureObjective
+from siamkit.train.pictures.tensors import noise, to_image, to_tensor
 from siamkit.types import Image
 
 if TYPE_CHECKING:
@@ -39,14 +38,15 @@ if TYPE_CHECKING:
 
 SAVE_EVERY = 5  # steps: as many as a killed process may lose
 FRAME_EVERY = 10  # steps
-GREY, SPREAD = 0.5, 0.1  # of the noise to begin with: dark and light pixels leave no way out
 log = logging.getLogger("siamkit")
 
 
 def paint(painting: Painting) -> Iterator[PaintingEvent]:
     """Yield what happens; the last picture is `painting.painted` then. See Painting."""
     device = pick_device("auto")
-    with repeatable(painting.settings.seed, True), _enough_memory(painting):
+    height, width = painting.content.pixels.shape[:2]
+    memory = enough_memory(painting.name, painting.backbone, height, width)
+    with repeatable(painting.settings.seed, True), memory:
         yield from Easel(painting, device).events()
 
 
@@ -176,22 +176,6 @@ class Easel:
             log.warning(f"{to_text(path)} is not used: {reason}; the painting begins at step 0")
 
 
-def to_tensor(image: Image, device: str) -> Tensor:
-    """Return (1, height, width, 3) float32 in [0, 1]."""
-    return torch.from_numpy(image.pixels.astype(np.float32) / 255)[None].to(device)
-
-
-def to_image(picture: Tensor) -> Image:
-    """Return the picture of (1, height, width, 3) in [0, 1]."""
-    numbers = picture.detach()[0].clamp(0, 1).mul(255).round()
-    return Image(numbers.to(torch.uint8).cpu().numpy())
-
-
-def noise(shape: torch.Size, device: str) -> Tensor:
-    """Draw a grey picture with noise, by torch's seed: the same on every device."""
-    return (GREY + SPREAD * torch.randn(shape)).clamp(0, 1).to(device)
-
-
 def _key(painting: Painting) -> str:
     """Return a hash of all that a painting depends on, but for the number of its steps."""
     settings = {**asdict(painting.settings), "steps": 0}
@@ -200,14 +184,3 @@ def _key(painting: Painting) -> str:
     for image, share in [(painting.content, 1.0), *painting.styles]:
         digest.update(f"{image.pixels.shape} {share}".encode() + image.pixels.tobytes())
     return digest.hexdigest()
-
-
-@contextmanager
-def _enough_memory(painting: Painting) -> Iterator[None]:
-    """Propose a smaller size where the memory does not suffice."""
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
-            raise
-        raise painting.too_large() from error

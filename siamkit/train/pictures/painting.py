@@ -19,14 +19,15 @@ from siamkit.io.picture_write import PICTURES
 from siamkit.io.sources import to_text
 from siamkit.protocols import Modality, Source
 from siamkit.sdk import pixels
-from siamkit.train.pictures.backbone import Backbone
+from siamkit.train.pictures.backbone import Backbone, open_backbone
 from siamkit.train.pictures.events import Painted, PaintingEvent, PaintingStep
+from siamkit.train.pictures.memory import LEAST_SIDE, require_memory
+from siamkit.train.pictures.reconstructions import Subject
 from siamkit.train.pictures.settings import DescentSettings
 from siamkit.types import Image, Progress, ignore_progress
 
+RECONSTRUCTED = 256  # px of the longer side, unless the user says: there are many pictures
 CHECKPOINT = ".checkpoint"  # after the name of the output: a safetensors file
-LEAST_SIDE = 32  # px: below, the deeper layers have no place left
-MEMORY_SHARE = 0.8  # of what is free
 
 
 @dataclass(slots=True, eq=False)
@@ -104,34 +105,6 @@ class Painting:
                 progress("painting", event.step, event.steps)
         return self.painted
 
-    def require_memory(self) -> None:
-        """Raise BadInput, with a smaller size, if a step needs more memory than there is."""
-        import psutil
-
-        height, width = self.content.pixels.shape[:2]
-        free = MEMORY_SHARE * psutil.virtual_memory().available
-        if self.backbone.memory(height, width) > free:
-            raise self.too_large()
-
-    def too_large(self) -> BadInput:
-        """Return the error of a picture that the memory does not suffice for."""
-        height, width = self.content.pixels.shape[:2]
-        memory = self.backbone.memory(height, width) / 2**30
-        return BadInput(
-            f"{self.name}: a step at {width:,} x {height:,} px takes about {memory:.1f} GB of"
-            " memory, and there is not so much",
-            hint=f"paint it smaller: `--size {self._smaller()}`",
-        )
-
-    def _smaller(self) -> int:
-        """Return a size that fits into the memory that is free, at most half of this one."""
-        import psutil
-
-        height, width = self.content.pixels.shape[:2]
-        free = MEMORY_SHARE * psutil.virtual_memory().available
-        share = min(0.5, (free / self.backbone.memory(height, width)) ** 0.5)
-        return max(LEAST_SIDE, int(share * max(height, width)) // 16 * 16)
-
 
 def read_settings(values: Mapping[str, Any]) -> DescentSettings:
     """Return settings that differ from the defaults in some values. Raises BadInput."""
@@ -159,8 +132,27 @@ def open_painting(
         (load_style(modality, like.source, settings.size), like.share / total) for like in likes
     ]
     painting = Painting(name, content, styles, backbone, settings)
-    painting.require_memory()
+    require_memory(name, backbone, *content.pixels.shape[:2])
     return painting
+
+
+def open_subject(
+    modality: Modality[Any],
+    source: Source,
+    like: Source | None,
+    encoder: str | None,
+    settings: Mapping[str, Any],
+) -> Subject:
+    """Load what is to be reconstructed. Raises as `open_painting` does."""
+    chosen = read_settings({"size": RECONSTRUCTED, **settings})
+    backbone = open_backbone(modality, encoder)
+    name, content = load_content(modality, source, chosen.size)
+    style = name, content
+    if like is not None:
+        style_name = sources.name_of_bytes(like) if isinstance(like, bytes) else str(like)
+        style = style_name, load_style(modality, like, chosen.size)
+    require_memory(name, backbone, *content.pixels.shape[:2])
+    return Subject((name, content), style, backbone, chosen)
 
 
 def load_content(modality: Modality[Any], source: Source, size: int) -> tuple[str, Image]:
@@ -181,7 +173,11 @@ def load_style(modality: Modality[Any], source: Source, size: int) -> Image:
             f"{medium} is a named style, which has no picture to take statistics of",
             hint="name a picture, or leave out --optimise",
         )
-    return _shrink(medium, size)
+    try:
+        return _shrink(medium, size)
+    except BadInput as error:
+        name = "the style" if isinstance(source, bytes) else sources.shorten(str(source))
+        raise BadInput(f"{name}: {error}", hint=error.hint) from error
 
 
 def _shrink(image: Image, size: int) -> Image:
