@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,9 +20,11 @@ from siamkit.serve.pages.frame import Form, Moved, Shown, link
 from siamkit.serve.server import Server
 from siamkit.store import Gallery
 from siamkit.store.samples import Sample
+from siamkit.workspace import Workspace
 
 DUPLICATES, FINDINGS, UNKNOWN = QUEUES
 TITLES = {DUPLICATES: "Duplicates", FINDINGS: "Findings", UNKNOWN: "Unknown"}
+PATIENCE_SECONDS = 3.0  # for an audit, before the page says that it is at work
 OTHERS = 4  # samples of an identity beside the one in question
 # By kind: the question, and what the two answers do. {noun}: a person, a speaker, …
 QUESTIONS = {
@@ -33,22 +38,52 @@ QUESTIONS = {
 }
 
 
+@dataclass(slots=True)
+class RunningAudit:
+    """An audit at work, or done: a large gallery takes minutes."""
+
+    stamp: tuple[int, int]  # the gallery, and its last change
+    outcome: Future[list[Finding]]
+    share: float = 0.0  # of the work that is done
+
+
 class Audits:
     """The last audit of each gallery, until something is enrolled or forgotten in it."""
 
     def __init__(self) -> None:
         """Keep none yet."""
         self._lock = threading.Lock()
-        self._audits: dict[str, tuple[tuple[int, int], list[Finding]]] = {}
+        self._running: dict[str, RunningAudit] = {}
 
-    def of(self, server: Server, gallery: Gallery) -> list[Finding]:
-        """Return the findings about a gallery; merging and moving leaves them as they are."""
-        ws = server.workspace
-        key = gallery.id, ws.last_change(gallery.name)
+    def of(self, server: Server, gallery: Gallery) -> RunningAudit:
+        """Return the audit of a gallery, begun if need be, after a moment's wait for its end.
+
+        Merging and moving samples leave it as it is.
+        """
+        stamp = gallery.id, server.workspace.last_change(gallery.name)
         with self._lock:
-            if self._audits.get(gallery.name, (None, []))[0] != key:
-                self._audits[gallery.name] = key, ws.audit(gallery.name)
-            return self._audits[gallery.name][1]
+            audit = self._running.get(gallery.name)
+            if audit is None or audit.stamp != stamp:
+                audit = RunningAudit(stamp, Future())
+                self._running[gallery.name] = audit
+                work = server.settings.store, gallery.name, audit
+                # A daemon: a server that is to stop does not wait for it.
+                threading.Thread(target=_run_audit, args=work, daemon=True).start()
+        wait([audit.outcome], PATIENCE_SECONDS)
+        return audit
+
+
+def _run_audit(store: Path, gallery: str, audit: RunningAudit) -> None:
+    """Audit a gallery with an index of its own: queries need not wait for it."""
+
+    def note(step: str, done: int, total: int) -> None:
+        audit.share = done / total if total else 0.0
+
+    try:
+        with Workspace(store) as ws:
+            audit.outcome.set_result(ws.audit(gallery, progress=note))
+    except Exception as error:
+        audit.outcome.set_exception(error)
 
 
 _AUDITS: WeakKeyDictionary[Server, Audits] = WeakKeyDictionary()
@@ -77,7 +112,8 @@ def _values(server: Server, gallery: Gallery, queue: str) -> dict[str, Any]:
     """Return what a queue shows: the first of those that are not empty, if none is named."""
     ws, store = server.workspace, server.workspace.store
     kind = ws.kind(gallery.space.modality)
-    findings = audits_of(server).of(server, gallery)
+    audit = audits_of(server).of(server, gallery)
+    findings = audit.outcome.result() if audit.outcome.done() else []
     waiting: dict[str, list[Any]] = {
         DUPLICATES: list_items(store, gallery, findings, DUPLICATES),
         FINDINGS: list_items(store, gallery, findings, FINDINGS),
@@ -112,7 +148,7 @@ def _values(server: Server, gallery: Gallery, queue: str) -> dict[str, Any]:
         "last": done[-1] if done else None,
         "doomed": ws.doomed(gallery.name),
         "accept": ACCEPT.get(kind, ""),
-        "error": None,
+        "looking": None if audit.outcome.done() else f"{100 * audit.share:.0f} %",
     }
 
 

@@ -2,8 +2,11 @@
 import { prepareDrops } from "./drop.js";
 import { prepareConfirms, send } from "./forms.js";
 
+const AGAIN = 2000; // ms until the page asks whether an audit is done
+
 export function prepare(holder) {
   let busy = false;
+  watch(holder);
   holder.addEventListener("submit", async (event) => {
     const form = event.target;
     if (!("decide" in form.dataset)) return;
@@ -21,6 +24,7 @@ export function prepare(holder) {
     else holder.prepend(part);
     prepareDrops(holder);
     prepareConfirms(holder);
+    watch(holder);
   });
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select");
@@ -31,4 +35,20 @@ export function prepare(holder) {
       button.form.requestSubmit(button);
     }
   });
+}
+
+function watch(holder) {
+  const looking = holder.querySelector("[data-looking]");
+  if (!looking) return;
+  setTimeout(async () => {
+    if (!looking.isConnected) return;
+    const response = await fetch(looking.dataset.looking).catch(() => null);
+    if (!response?.ok || !looking.isConnected) return watch(holder);
+    const part = document.createElement("template");
+    part.innerHTML = await response.text();
+    holder.replaceChildren(part.content);
+    prepareDrops(holder);
+    prepareConfirms(holder);
+    watch(holder);
+  }, AGAIN);
 }
