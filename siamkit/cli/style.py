@@ -74,7 +74,8 @@ Exit codes: 0 all were rendered, or exist already; 1 some failed; else that of t
     "--size",
     type=options.POSITIVE,
     metavar="PX",
-    help="The longer side of the outcome [default: that of CONTENT].",
+    help="The longer side of the outcome [default: that of CONTENT; if it is painted by gradient"
+    " descent, at most 512, and for --reconstruct 256].",
 )
 @click.option("--overwrite", is_flag=True, help="Render again what is in the folder already.")
 @style_optimise.descent

@@ -10,7 +10,7 @@ from PIL import Image
 
 import siamkit as sk
 from siamkit.sdk.graph_writer import TYPES, GraphWriter, Port
-from siamkit.sdk.model_folder import Card, write_folder
+from siamkit.sdk.model_folder import Card, projection, write_folder
 from siamkit.sdk.picture_recipe import TRAINED
 from siamkit.train.pictures import paint
 from siamkit.train.pictures.events import PaintingSaved, PaintingStep
@@ -155,6 +155,23 @@ def test_too_little_memory_proposes_a_smaller_size(ws, encoder, pictures, monkey
 def test_settings_that_cannot_be_met(ws, encoder, pictures, settings, message):
     with pytest.raises(sk.BadInput, match=message):
         ws.paint(*pictures, encoder=encoder, **settings).run()
+
+
+def test_a_size_that_is_named_is_that_of_the_picture(ws, encoder, pictures):
+    settings = {"encoder": encoder, "steps": 1}
+    assert ws.paint(*pictures, size=96, **settings).run().width == 96
+    assert ws.paint(*pictures, **settings).run().width == SIDE + 16
+
+
+def test_an_encoder_without_layers_says_so(ws, pictures, tmp_path):
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    graph = projection(np.eye(64 * 64 * 3, 8), np.uint8)
+    write_folder(folder, graph, Card("styles", "flat", 8, TRAINED, "CC0-1.0", source="drawn"))
+    with pytest.raises(sk.BadInput, match="styles/flat has no layers"):
+        ws.paint(*pictures, encoder=folder)
+    with pytest.raises(sk.MissingWeights, match="no encoder 'vgg19'"):
+        ws.paint(*pictures, encoder="vgg19")
 
 
 def test_the_command_says_what_it_does(shell, encoder, pictures):

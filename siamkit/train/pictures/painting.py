@@ -23,10 +23,10 @@ from siamkit.train.pictures.backbone import Backbone, open_backbone
 from siamkit.train.pictures.events import Painted, PaintingEvent, PaintingStep
 from siamkit.train.pictures.memory import LEAST_SIDE, require_memory
 from siamkit.train.pictures.reconstructions import Subject
-from siamkit.train.pictures.settings import DescentSettings
+from siamkit.train.pictures.settings import SIZE, DescentSettings
 from siamkit.types import Image, Progress, ignore_progress
 
-RECONSTRUCTED = 256  # px of the longer side, unless the user says: there are many pictures
+RECONSTRUCTED = 256  # px, at most, unless the user says: there are many pictures
 CHECKPOINT = ".checkpoint"  # after the name of the output: a safetensors file
 
 
@@ -126,10 +126,11 @@ def open_painting(
         raise BadInput(f"{modality.name} are no pictures to paint", hint="take -m styles or images")
     if not likes:
         raise BadInput("there is no style to paint in", hint="name a picture: `--like STYLE.jpg`")
-    name, content = load_content(modality, source, settings.size)
+    name, content = load_content(modality, source, settings.size, SIZE)
     total = sum(like.share for like in likes)
     styles = [
-        (load_style(modality, like.source, settings.size), like.share / total) for like in likes
+        (load_style(modality, like.source, settings.size or SIZE), like.share / total)
+        for like in likes
     ]
     painting = Painting(name, content, styles, backbone, settings)
     require_memory(name, backbone, *content.pixels.shape[:2])
@@ -144,23 +145,29 @@ def open_subject(
     settings: Mapping[str, Any],
 ) -> Subject:
     """Load what is to be reconstructed. Raises as `open_painting` does."""
-    chosen = read_settings({"size": RECONSTRUCTED, **settings})
+    chosen = read_settings(settings)
     backbone = open_backbone(modality, encoder)
-    name, content = load_content(modality, source, chosen.size)
+    name, content = load_content(modality, source, chosen.size, RECONSTRUCTED)
     style = name, content
     if like is not None:
         style_name = sources.name_of_bytes(like) if isinstance(like, bytes) else str(like)
-        style = style_name, load_style(modality, like, chosen.size)
+        style = style_name, load_style(modality, like, chosen.size or RECONSTRUCTED)
     require_memory(name, backbone, *content.pixels.shape[:2])
     return Subject((name, content), style, backbone, chosen)
 
 
-def load_content(modality: Modality[Any], source: Source, size: int) -> tuple[str, Image]:
-    """Return the name and the picture of a source, its longer side at most `size` px."""
+def load_content(
+    modality: Modality[Any], source: Source, size: int | None, most: int
+) -> tuple[str, Image]:
+    """Return the name and the picture of a source, its longer side of `size` px.
+
+    size: None takes its own, or `most` if that is less.
+    """
     content = sources.read(Path(source) if isinstance(source, str) else source)
     name = sources.shorten(content.name)
     try:
-        return name, _shrink(load_picture(modality, content), size)
+        image = load_picture(modality, content)
+        return name, _resize(image, size or min(most, max(image.pixels.shape[:2])))
     except SiamkitError as error:
         raise type(error)(f"{name}: {error}", hint=error.hint) from error
 
@@ -174,14 +181,14 @@ def load_style(modality: Modality[Any], source: Source, size: int) -> Image:
             hint="name a picture, or leave out --optimise",
         )
     try:
-        return _shrink(medium, size)
+        return _resize(medium, min(size, max(medium.pixels.shape[:2])))
     except BadInput as error:
         name = "the style" if isinstance(source, bytes) else sources.shorten(str(source))
         raise BadInput(f"{name}: {error}", hint=error.hint) from error
 
 
-def _shrink(image: Image, size: int) -> Image:
-    if max(image.pixels.shape[:2]) > size:
+def _resize(image: Image, size: int) -> Image:
+    if max(image.pixels.shape[:2]) != size:
         image = replace(image, pixels=pixels.resize(image.pixels, size))
     height, width = image.pixels.shape[:2]
     if min(height, width) < LEAST_SIDE:

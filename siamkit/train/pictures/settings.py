@@ -31,7 +31,7 @@ class DescentSettings:
     style_weight: float = 10.0
     tv_weight: float = 1.0  # of the total variation: of noise
     steps: int = 200
-    size: int = SIZE  # px of the longer side; a smaller picture keeps its own
+    size: int | None = None  # px of the longer side; None: the picture's own, at most 512
     seed: int = 0
     init: Init = "content"
     optimiser: Optimiser = "adam"
@@ -44,7 +44,7 @@ class DescentSettings:
         if not (self.content_weight or self.style_weight):
             raise BadInput("both weights are 0: there is nothing to paint")
         for name, least in (("steps", 1), ("size", 1), ("seed", 0)):
-            if getattr(self, name) < least:
+            if (getattr(self, name) or 0) < least and getattr(self, name) is not None:
                 raise BadInput(f"{name} is {getattr(self, name)}", hint=f"give {least} or more")
         for name, kinds in (("init", Init), ("optimiser", Optimiser)):
             if getattr(self, name) not in get_args(kinds):
