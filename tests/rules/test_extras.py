@@ -45,6 +45,7 @@ verify -m images a.png b.png --threshold 0.8
 verify -m questions a.txt b.txt
 explain --layers -m faces collins.png --detector none -o layers.html
 explain -m questions a.txt b.txt
+style a.png --like collins.png -o painted.png
 classify texts a.txt
 dedupe texts.csv -m questions --column text --id text
 list texts
