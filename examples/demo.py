@@ -168,6 +168,8 @@ def main() -> None:
     signatures()
     voices()
     questions()
+    page = f"siamkit serve --store {ENVIRONMENT['SIAMKIT_STORE']}"
+    print(f"\nThe page on all of this: pip install '.[serve]' && {page}")
 
 
 if __name__ == "__main__":
