@@ -116,7 +116,7 @@ def style(
                 facts.append(stylised.to_dict())
             elif stylised.error:
                 print_error(stylised.error)
-            elif not request.is_batch:
+            elif stylised.status == "rendered" and not request.is_batch:
                 size = f"{stylised.width:,} x {stylised.height:,} px"
                 echo(f"{one_line(stylised.source, 100)}: {size} to {stylised.output}")
     if as_json:

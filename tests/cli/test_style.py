@@ -66,6 +66,9 @@ def test_a_folder_is_gone_on_with_and_bad_pictures_are_reported(pictures):
     assert statuses == {"a.png": "exists", "bad.png": "failed", "turned.jpg": "exists"}
     assert (pictures.folder / "out" / "a.png").read_bytes() == b"mine"
     assert "--overwrite" in pictures(*command).err
+    alone = pictures("style", "photos/a.png", *command[2:])
+    assert (alone.code, alone.out) == (0, "")
+    assert "1 exist already" in alone.err
     assert pictures(*command, "--overwrite").out == "2 rendered, 1 failed (out)\n"
     assert opened(pictures.folder / "out/a.png").shape == (48, 80, 3)
 
