@@ -22,6 +22,6 @@ def save_picture(picture: PILImage.Image, path: Path) -> None:
         with replacing(path) as temporary:
             picture.save(temporary, quality=QUALITY)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        hint = "name a .jpg or .png file"
-        raise BadInput(f"{to_text(path)} cannot be written: {reason}", hint=hint) from error
+        cause = getattr(error, "strerror", None)  # None: the format cannot hold the picture
+        hint = "" if cause else "name a .jpg or .png file"
+        raise BadInput(f"{to_text(path)} cannot be written: {cause or error}", hint=hint) from error
