@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_TEXTS = 20  # shown of a set
+log = logging.getLogger("siamkit")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +90,8 @@ def show_attention(pipeline: Pipeline, texts: Sequence[Source | Sample]) -> Atte
     session = encoder_session(cut(graph, names), intra=1, tensors=tensors)
     shown: list[TextAttention] = []
     errors: list[SiamkitError] = []
+    if len(texts) > MOST_TEXTS:
+        log.warning(f"the first {MOST_TEXTS} of {len(texts):,} texts are shown")
     for source in texts[:MOST_TEXTS]:
         try:
             name, text = crop_of(pipeline, source)

@@ -74,7 +74,8 @@ class Survey:
         step = max(1.0, len(samples) / MOST_SAMPLES)
         self._samples = [samples[int(n * step)] for n in range(min(len(samples), MOST_SAMPLES))]
         self._run, self._pipeline = run, pipeline
-        self.strongest = [StrongestPlaces(layer, places) for layer in run.layers]
+        most = min(places, MOST_SAMPLES)
+        self.strongest = [StrongestPlaces(layer, most) for layer in run.layers]
         self._views: list[tuple[int, int]] = []  # of each picture: its sample, and which view of it
         self.first: View | None = None
         self.errors: list[SiamkitError] = []

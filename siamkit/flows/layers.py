@@ -220,7 +220,7 @@ def _pick(
     without a file, those whose strongest places stand out most in the set.
     """
     if choice.channels:
-        return list(choice.channels)
+        return list(dict.fromkeys(choice.channels))
     strongest = survey.strongest[number]
     if probe is None:
         return pick_channels(strongest.selectivity, CHANNELS, strongest.pictures)

@@ -67,8 +67,13 @@ class LayerMethods(ComparisonMethods):
                 f"only what pictures maximise can be drawn, not {pipeline.modality.name}"
             )
         if kind == "text":
+            if choice is not None and choice != LayerChoice():
+                raise BadInput(
+                    f"{pipeline.modality.name} have no layers or channels to choose from",
+                    hint="the attention of every layer is shown",
+                )
             return show_attention(pipeline, [*([] if file is None else [file]), *chosen])
-        if file is None and not chosen:
+        if file is None and not chosen and not maximise and choice in (None, LayerChoice()):
             return list_layers(pipeline)
         shown = show_layers(pipeline, chosen, file, choice or LayerChoice(), progress)
         return _maximise(pipeline, shown, progress) if maximise else shown

@@ -17,6 +17,7 @@ from siamkit.sdk.tensor_layouts import Axis
 
 DOTS = ((30, 40), (70, 55), (50, 80))  # column, row of a bright dot in each picture of the set
 FACES = ("explain", "--layers", "-m", "faces", "--detector", "none")
+TEXTS = ("explain", "--layers", "-m", "questions")
 
 
 @pytest.fixture
@@ -106,6 +107,8 @@ def test_layers_are_listed_without_files(shell):
         ((*FACES, "set/<b>0.png", "set/<b>1.png"), "takes one FILE"),
         ((*FACES, "--from", "absent"), "absent"),
         ((*FACES, "-o", "out.html"), "needs something to show"),
+        ((*FACES, "--layer", "1"), "nothing to show the layers"),
+        ((*TEXTS, "--text", "a", "--layer", "1"), "no layers or channels to choose"),
         ((*FACES, "set/<b>0.png", "--maximise"), "--maximise draws on the page"),
         (("explain", "-m", "faces", "--layer", "1", "a.png", "b.png"), "--layer needs --layers"),
         (("explain", "--layers", "--from", "set"), "Give -m MODALITY"),
@@ -135,6 +138,21 @@ def test_attention_of_a_text(shell):
     page = (shell.folder / "out.html").read_text()
     assert "&lt;password&gt;" in page
     assert "<password>" not in page
+
+
+def test_a_set_of_texts_is_cut_with_a_warning(shell):
+    texts = [part for number in range(21) for part in ("--text", f"text {number}")]
+    done = shell(*TEXTS, *texts, "--json")
+    assert len(json.loads(done.out)["texts"]) == 20
+    assert "the first 20 of 21 texts are shown" in done.err
+
+
+def test_more_places_than_any_memory_holds(dotted):
+    chosen = ("--layer", "1", "--channels", "3,3", "-k", "1000000000")
+    done = dotted(*FACES, "--from", "set", *chosen, "--json")
+    assert done.code == 0, done.err
+    (view,) = json.loads(done.out)["shown"]
+    assert [channel["channel"] for channel in view["channels"]] == [3]
 
 
 def test_attention_is_what_the_fused_operator_weighs_values_with():
