@@ -1,7 +1,7 @@
 """Encoders to paint by: their layers, and which of them suit content and style. Imports no torch.
 
 The layers of VGG networks are those of the paper, see siamkit.train.pictures.losses. Those of
-EfficientNet-Lite0 were chosen by tools/painted_pictures.py.
+EfficientNet-Lite0 were chosen by eye: the wider layers inside its blocks leave more noise.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from siamkit.errors import BadInput, MissingWeights
 from siamkit.models import names
 from siamkit.models.added import list_added
+from siamkit.models.cache import is_folder
 from siamkit.protocols import Modality
 from siamkit.sdk.layers import Layer, read_layers
-from siamkit.sdk.model_folder import read_folder
+from siamkit.sdk.model_folder import CARD, read_folder
 
 if TYPE_CHECKING:
     from siamkit.train.pictures.graph import GraphModule
@@ -97,6 +98,11 @@ def open_backbone(plugin: Modality[Any], encoder: str | None = None) -> Backbone
     """
     if encoder is None and VGG in list_added(plugin):
         encoder = VGG
+    elif encoder == VGG and not is_folder(VGG, CARD) and VGG not in list_added(plugin):
+        raise MissingWeights(
+            f"{VGG} has not been added to the encoders of {plugin.name}",
+            hint=f"run `siamkit encoders add {plugin.name} torchvision:{VGG}`",
+        )
     folder = names.resolve(plugin, encoder)
     if folder is None:
         raise MissingWeights(f"{plugin.name} have no encoder to paint by", hint="give --encoder")

@@ -68,7 +68,7 @@ def _descend(
     """Return the picture that noise becomes, and its loss."""
     settings, device = subject.settings, pick_device("auto")
     image = (subject.content if kind == "content" else subject.style)[1]
-    with repeatable(settings.seed, True):
+    with repeatable(settings.seed, device != "cpu"):  # as siamkit.train.pictures.paint does
         target = to_tensor(image, device)
         objective = PictureObjective(
             subject.backbone,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -10,6 +9,7 @@ from siamkit.errors import BadInput
 
 Init = Literal["content", "noise"]
 Optimiser = Literal["adam", "lbfgs"]
+HEAVIEST = 1e12  # squares of gradients overflow above 1e19
 SIZE = 512  # px: a step of the shipped network takes half a second then, on two cores
 
 
@@ -39,8 +39,9 @@ class DescentSettings:
     def __post_init__(self) -> None:
         for name in ("content_weight", "style_weight", "tv_weight"):
             weight = getattr(self, name)
-            if not 0 <= weight < math.inf:
-                raise BadInput(f"{name} is {weight:g}", hint="weights are numbers from 0 up")
+            if not 0 <= weight <= HEAVIEST:
+                hint = f"weights are numbers from 0 to {HEAVIEST:g}"
+                raise BadInput(f"{name} is {weight:g}", hint=hint)
         if not (self.content_weight or self.style_weight):
             raise BadInput("both weights are 0: there is nothing to paint")
         for name, least in (("steps", 1), ("size", 1), ("seed", 0)):
