@@ -180,6 +180,7 @@ class StyleRequest:
         if self.strength != 1:
             raise click.UsageError(f"--strength goes without {option}: use --style-weight.")
         likes = [read_like(like, {}) for like in self.likes]
+        assert self.output  # see `check`
         checks.require_separate([self.output], [Path(name) for name, _ in likes])
         common: dict[str, Any] = {
             "output": self.output,
