@@ -73,7 +73,11 @@ async def _read_body(request: Request, settings: Settings) -> bytes:
 
 async def read_form(request: Request, settings: Settings) -> dict[str, list[Any]]:
     """Return the texts and files of a form by name. Raises RequestError for another body."""
-    form = Form(request.headers["content-type"], max_files=settings.max_files)
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != FORM:
+        message = f"the content type {content_type[:80]!r} is not accepted here"
+        raise RequestError(415, "unsupported_media_type", message, hint=f"send {FORM}")
+    form = Form(content_type, max_files=settings.max_files)
     async for chunk in _stream(request, settings):
         form.add(chunk)
     return form.finish()
