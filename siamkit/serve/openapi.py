@@ -79,7 +79,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": number if kind == "int" else text,
+            "schema": number if kind == "id" else text,
         }
         for name, kind in PARAMETER.findall(route.path)
     ]

@@ -6,9 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from starlette.convertors import IntegerConvertor, register_url_convertor
+
 # read: ask; enrol: add and correct; admin: create and delete galleries, forget, calibrate
 Scope: TypeAlias = Literal["open", "read", "enrol", "admin"]
 Handler: TypeAlias = Callable[..., Any]  # (server, body, **path) -> JSON value or Reply
+
+
+class IdConvertor(IntegerConvertor):
+    """A number in a path, as SQLite holds it: Python refuses to read thousands of digits."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("id", IdConvertor())
 
 
 @dataclass(frozen=True, slots=True)

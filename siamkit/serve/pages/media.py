@@ -24,7 +24,7 @@ PRIVATE = {**HEADERS, "Cache-Control": "private, max-age=86400"}  # an id is nev
 
 def show_thumbnail(server: Server, form: Form, sample: int) -> Response:
     """Return a thumbnail of a sample, or a neutral picture where there is nothing to see."""
-    side = int(form["side"]) if form["side"].isdigit() else SIDES[1]
+    side = int(form["side"]) if form["side"].isdecimal() and len(form["side"]) < 6 else SIDES[1]
     side = min(SIDES, key=lambda each: abs(each - side))
     content = server.workspace.thumbnail(sample, side=side)
     if content is None:

@@ -41,8 +41,8 @@ PAGES: tuple[tuple[str, str, Scope, View], ...] = (
     ("POST", "/review/forget", "admin", review.forget_doomed),
     ("GET", "/measure", "read", measure.show_measure),
     ("POST", "/measure/calibrate", "admin", measure.calibrate),
-    ("GET", "/thumbnails/{sample:int}", "read", media.show_thumbnail),
-    ("GET", "/sounds/{sample:int}", "read", media.play_sample),
+    ("GET", "/thumbnails/{sample:id}", "read", media.show_thumbnail),
+    ("GET", "/sounds/{sample:id}", "read", media.play_sample),
 )
 
 
