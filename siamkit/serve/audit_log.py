@@ -10,6 +10,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from siamkit.serve.refusals import request_id_of
 MAX_BYTES = 10 << 20  # of a file: some 40,000 requests
 FILES = 10  # audit.jsonl, audit.jsonl.1, …; older ones are deleted
 LABELS = 20  # of a request; their count is logged, too
+LABEL_CHARS = 200  # of a label: no longer one is stored, but it may be asked for
 
 
 class AuditLog:
@@ -100,10 +102,16 @@ def describe_request(route: str, path: dict[str, Any], body: Any) -> dict[str, A
     if hasattr(body, "old"):  # identities that are merged, or no longer
         labels = [label for label in (body.old, getattr(body, "new", None)) if label]
     labels = [labels] if isinstance(labels, str) else [str(label) for label in labels]
-    facts: dict[str, Any] = {"route": route, **{name: str(value) for name, value in path.items()}}
+    return describe(route, path, labels, len(getattr(body, "files", None) or ()))
+
+
+def describe(route: str, path: dict[str, Any], labels: Sequence[str], files: int) -> dict[str, Any]:
+    """Return what is logged of a request. A client cannot fill the log: labels are cut."""
+    facts: dict[str, Any] = {"route": route}
+    facts |= {name: str(value)[:LABEL_CHARS] for name, value in path.items()}
     if labels:
-        distinct = list(dict.fromkeys(labels))
+        distinct = list(dict.fromkeys(label[:LABEL_CHARS] for label in labels))
         facts |= {"labels": distinct[:LABELS], "label_count": len(distinct)}
-    if files := getattr(body, "files", None):
-        facts["files"] = len(files)
+    if files:
+        facts["files"] = files
     return facts

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import stat
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +19,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from siamkit import BadInput
-from siamkit.serve.audit_log import Audited, AuditLog
+from siamkit.serve.audit_log import Audited, AuditLog, describe_request
 from siamkit.serve.failures import RequestError
 from siamkit.serve.limits import BodyLimits, RateLimit
 from siamkit.serve.metrics import Measured, Metrics
@@ -275,3 +276,13 @@ def test_metrics_are_prometheus_text_and_add_up_over_workers(tmp_path):
     assert 'siamkit_request_seconds_bucket{route="/echo",le="+Inf"} 7' in text
     assert "siamkit_queue 3" in text
     assert text.endswith("\n")
+
+
+def test_a_client_cannot_fill_the_audit_log(tmp_path):
+    facts = describe_request("verify", {"gallery": "a" * 1000}, SimpleNamespace(label="b" * 1000))
+    assert facts == {
+        "route": "verify",
+        "gallery": "a" * 200,
+        "labels": ["b" * 200],
+        "label_count": 1,
+    }

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from siamkit import errors
 from siamkit.io.wording import format_probability
-from siamkit.serve import bodies, failures, security
+from siamkit.serve import audit_log, bodies, failures, security
 from siamkit.serve.fields import Upload
 from siamkit.serve.route import Scope
 from siamkit.serve.server import Server
@@ -113,6 +113,8 @@ def endpoint(
     async def answer(request: Request) -> Response:
         state = request.scope["state"]
         state["route"] = path
+        if request.method == "POST":  # also what is refused
+            state["audit"] = _describe_form(view, request, Form({}))
         try:
             if scope != "open":
                 require_scope(state, scope)
@@ -130,12 +132,8 @@ def endpoint(
 def _describe_form(view: View, request: Request, form: Form) -> dict[str, Any]:
     """Return what the audit log says of a form, as it does of a request of the API."""
     labels = [form[name] for name in AUDITED if form[name]]
-    facts: dict[str, Any] = {"route": view.__name__, **request.path_params}
-    if labels:
-        facts |= {"labels": labels, "label_count": len(labels)}
-    if count := sum(map(len, form.files.values())):
-        facts["files"] = count
-    return facts
+    files = sum(map(len, form.files.values()))
+    return audit_log.describe(view.__name__, request.path_params, labels, files)
 
 
 async def _read_form(request: Request, server: Server) -> Form:
