@@ -184,7 +184,10 @@ class Jobs:
         """Yield a job whenever it has changed, until it has ended. Nothing waits for the reader."""
         before = None
         while True:
-            job = await asyncio.to_thread(self.get, job_id)
+            try:
+                job = await asyncio.to_thread(self.get, job_id)
+            except RequestError:  # deleted since
+                return
             if job != before:
                 yield job
             if job.has_ended or self._is_stopping:
