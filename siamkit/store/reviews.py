@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from siamkit.errors import StoreError, UnknownName
+from siamkit.errors import UnknownName
 from siamkit.io.presentable import Presentable
 from siamkit.sdk import regions
 from siamkit.store.checked import read_as
@@ -83,11 +83,11 @@ def list_all(store: Store, gallery: Gallery) -> list[Review]:
 
 
 def last(store: Store, gallery: Gallery) -> Review:
-    """Return the last decision about a gallery. Raises StoreError if there is none."""
+    """Return the last decision about a gallery. Raises UnknownName if there is none."""
     row = store.fetch_one(f"{_REVIEW} WHERE gallery_id = ? ORDER BY id DESC LIMIT 1", gallery.id)
     review = read_as(Review, row) if row else None
     if review is None:
-        raise StoreError("there is no decision to undo")
+        raise UnknownName("there is no decision to undo")
     return review
 
 
