@@ -179,3 +179,65 @@ def test_error_rates_are_measured_and_a_gallery_is_calibrated(client):
     assert page.text.count("<rect class=") == 96
     page = client.post("/measure/calibrate", files=fields(gallery="faces", fmr="0.01"))
     assert "faces is calibrated: same from 0." in page.text
+
+
+PAGE_FAULTS = {
+    "move": ({"sample": "²", "into": "x"}, 422),
+    "forget-sample": ({"sample": "9" * 5000}, 422),
+    "enrol": ({"label": "x", "box": "a,b"}, 422),
+}
+
+
+@pytest.mark.parametrize("path", PAGE_FAULTS)
+def test_a_field_that_no_form_of_the_page_sends_is_refused(faces, path):
+    fields, status = PAGE_FAULTS[path]
+    files = {"files": ("who.png", photos("collins")[1])}
+    reply = faces.post(f"/galleries/faces/{path}", data=fields, files=files)
+    assert reply.status_code == status
+
+
+def test_numbers_of_any_length_are_answered(faces):
+    assert faces.get(f"/thumbnails/{'9' * 5000}").status_code == 404
+    assert faces.get("/thumbnails/1", params={"side": "²"}).status_code == 200
+
+
+def test_a_form_of_another_type_is_refused(client):
+    for path in ("/ask", "/login", "/galleries"):
+        assert client.post(path).status_code == 415
+        assert client.post(path, data={"a": "b"}).status_code == 415
+
+
+def test_signing_in_takes_a_small_form_and_a_token_in_ascii(client):
+    big = client.post("/login", files={"token": (None, "a" * 100_000)})
+    assert big.status_code == 413
+    assert client.post("/login", files={"token": (None, "Łódź")}).status_code == 403
+    file = client.post("/login", files={"token": ("a.txt", b"sk_a")})
+    assert file.status_code == 413
+
+
+def test_looking_creates_no_gallery(faces):
+    assert (
+        faces.get("/galleries/voices/identity", params={"label": "Eileen <b>"}).status_code == 404
+    )
+    files = {"files": ("a.png", b"no")}
+    assert faces.post("/galleries/signatures/check", files=files).status_code == 404
+    assert faces.post("/galleries", files={"modality": (None, "nope")}).status_code == 422
+    assert [each["name"] for each in faces.get("/v1/galleries").json()] == ["faces"]
+
+
+def test_nothing_to_undo_is_not_a_fault_of_the_store(faces):
+    reply = faces.post("/review/undo", files={"gallery": (None, "faces")})
+    assert reply.status_code == 404
+
+
+def test_what_the_scope_of_a_token_refuses_is_logged(tmp_path):
+    file, store = tmp_path / "tokens", tmp_path / "store"
+    headers = {"Authorization": f"Bearer {add_token(file, 'read', 'desk')}"}
+    app = create_app(Settings(store=store, token_file=file, threads=2))
+    with TestClient(app, "http://localhost") as client:
+        fields = {"label": (None, "Ann")}
+        reply = client.post("/galleries/faces/forget", files=fields, headers=headers)
+    assert reply.status_code == 403
+    (line,) = (store / "serve" / "audit.jsonl").read_text().splitlines()
+    assert '"client": "desk", "status": 403' in line
+    assert '"route": "forget", "gallery": "faces"' in line

@@ -110,7 +110,7 @@ def find(server: Server, form: Form, values: dict[str, Any]) -> dict[str, Any]:
     if not example or not pictures:
         hint = "choose an example, draw a box around the thing, and choose pictures to search"
         raise BadInput("an example and a picture to search are needed", hint=hint)
-    box = _read_box(form["box"])
+    box = read_box(form["box"])
     searched = server.workspace.find_like(example[0], pictures, box=box)
     cards = []
     for picture, each in zip(pictures, searched, strict=True):
@@ -132,7 +132,7 @@ def find(server: Server, form: Form, values: dict[str, Any]) -> dict[str, Any]:
     return {"found": cards}
 
 
-def _read_box(text: str) -> Box | None:
+def read_box(text: str) -> Box | None:
     """Read 'left, top, right, bottom' in px; None for no box."""
     if not text.strip():
         return None

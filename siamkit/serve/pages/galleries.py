@@ -8,11 +8,15 @@ from siamkit.embed import region_choosers
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.sources import to_path
+from siamkit.serve.choices import require_gallery, require_modality
 from siamkit.serve.pages import media
-from siamkit.serve.pages.ask import ACCEPT
+from siamkit.serve.pages.ask import ACCEPT, read_box
 from siamkit.serve.pages.frame import Form, Moved, Shown, describe, link
+from siamkit.serve.pages.login import own_path
 from siamkit.serve.server import Server
 from siamkit.types import Prompt
+
+MAX_DIGITS = 18  # of an id: what fits into 64 bits
 
 
 def show_galleries(server: Server, form: Form) -> Shown:
@@ -44,7 +48,7 @@ def show_galleries(server: Server, form: Form) -> Shown:
 
 def create_gallery(server: Server, form: Form) -> Moved:
     """Create a gallery, named after its modality unless that name is taken."""
-    modality, name = form["modality"], form["name"].strip()
+    modality, name = require_modality(form["modality"]), form["name"].strip()
     ws = server.workspace
     if not name:
         taken = {gallery.name for gallery in ws.galleries()}
@@ -57,10 +61,7 @@ def create_gallery(server: Server, form: Form) -> Moved:
 def show_gallery(server: Server, form: Form, gallery: str) -> Shown:
     """Show the identities of a gallery, a page at a time, and the form to enrol."""
     ws = server.workspace
-    opened = ws.gallery(gallery) if gallery in {g.name for g in ws.galleries()} else None
-    if opened is None:
-        ws.count(gallery)  # raises, with the nearest name
-        raise AssertionError
+    opened = require_gallery(ws, gallery)
     identities, samples = ws.count(gallery)
     page = ws.list_page(gallery, after=form["after"], search=form["search"])
     kind = ws.kind(opened.space.modality)
@@ -84,8 +85,7 @@ def show_gallery(server: Server, form: Form, gallery: str) -> Shown:
 def check(server: Server, form: Form, gallery: str) -> Shown:
     """Say what enrolling would store, and how good it is. Nothing is stored."""
     ws = server.workspace
-    opened = ws.gallery(gallery)
-    modality = opened.space.modality
+    modality = require_gallery(ws, gallery).space.modality
     nouns = ws.nouns(modality)
     files = form.files_of()
     if not files:
@@ -108,7 +108,7 @@ def check(server: Server, form: Form, gallery: str) -> Shown:
 def _check_alone(server: Server, gallery: str, file: Any) -> tuple[Any, list[Any], Any]:
     """Check a file for a gallery in which nothing can be nearest."""
     ws = server.workspace
-    opened = ws.gallery(gallery)
+    opened = require_gallery(ws, gallery)
     try:
         embedded = ws.embed(
             opened.space.modality, file, encoder=opened.encoder, detector=opened.detector
@@ -164,10 +164,8 @@ def enrol(server: Server, form: Form, gallery: str) -> Moved | Shown:
     choose: Chooser = region_choosers.all_usable if form["all"] else region_choosers.only_usable
     if form["any_quality"]:
         choose = region_choosers.ignoring_quality(choose)
-    prompt = None
-    if form["box"]:
-        left, top, right, bottom = (float(edge) for edge in form["box"].split(","))
-        prompt = Prompt(box=(left, top, right, bottom))
+    box = read_box(form["box"])
+    prompt = Prompt(box=box) if box else None
     if texts:
         results = list(ws.enrol_many(gallery, [(label, text) for text in texts]))
     else:
@@ -182,7 +180,8 @@ def enrol(server: Server, form: Form, gallery: str) -> Moved | Shown:
     parts = [f"{label}: {counts['enrolled']} enrolled" if counts["enrolled"] else ""]
     parts.append(f"{counts['already']} already enrolled" if counts["already"] else "")
     notice = ", ".join(part for part in parts if part) + "."
-    return Moved(form["back"] or link(f"/galleries/{gallery}"), " ".join([notice, *warnings]))
+    path = own_path(form["back"]) if form["back"] else link(f"/galleries/{gallery}")
+    return Moved(path, " ".join([notice, *warnings]))
 
 
 def show_identity(server: Server, form: Form, gallery: str) -> Shown:
@@ -190,7 +189,7 @@ def show_identity(server: Server, form: Form, gallery: str) -> Shown:
     ws, label = server.workspace, form["label"]
     every = ws.identity(label)
     samples = [sample for sample in every if sample.gallery == gallery]
-    opened = ws.gallery(gallery)
+    opened = require_gallery(ws, gallery)
     shown = [
         {
             "sample": sample,
@@ -259,7 +258,7 @@ def forget_sample(server: Server, form: Form, gallery: str) -> Moved:
 
 
 def _number(text: str) -> int:
-    if not text.isdigit():
+    if not text.isdecimal() or len(text) > MAX_DIGITS:
         raise BadInput("a sample's id is a number")
     return int(text)
 
