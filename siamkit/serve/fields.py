@@ -133,8 +133,6 @@ def _from_texts(hint: Any, values: list[Any], name: str) -> Any:
 
 
 def _from_text(hint: Any, value: Any, name: str) -> Any:
-    if hint is Upload and isinstance(value, str):
-        raise _invalid(f"{name}: expected a file", "in a form, a file has a file name")
     if get_origin(hint) is tuple and isinstance(value, str):  # a box, or a point
         return [_from_text(get_args(hint)[0], part, name) for part in value.split(",")]
     if hint is Upload and isinstance(value, str):

@@ -188,20 +188,16 @@ class Tokens:
         state["scopes"] = SCOPES[token.scope] if token else set()
         if token:
             state["client"] = token.name
-        elif _is_page(scope) and scope["path"] not in self.open_paths:
-            login = RedirectResponse(f"/login?next={quote(scope['path'])}", 303)
-            await login(scope, receive, send)
-            return
         elif not scope["path"].startswith(self.open_paths):
-            await self._refuse(scope, receive, send, has_sent=bool(secret))
+            if _is_page(scope):
+                login = RedirectResponse(f"/login?next={quote(scope['path'])}", 303)
+                await login(scope, receive, send)
+            else:
+                await self._refuse(scope, receive, send, has_sent=bool(secret))
             return
         await self.app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, *, has_sent: bool) -> None:
-        if scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", ""):
-            target = RedirectResponse(f"/login?next={quote(scope['path'])}", 303)
-            await target(scope, receive, send)
-            return
         error = RequestError(
             401,
             "bad_token" if has_sent else "no_token",

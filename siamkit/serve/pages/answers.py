@@ -63,7 +63,6 @@ def _row(answer: Answer, row: Any, probe: bytes | str, nouns: Nouns) -> dict[str
     numbers = rate = ""
     if best and score is not None:
         below = answer.different_below
-        numbers = wording.describe_score(answer.decided_by, score, None, None, nouns)
         numbers = wording.describe_score(
             answer.decided_by, score, answer.threshold, below, nouns
         ).partition(": ")[0]
