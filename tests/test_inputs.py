@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image as pil
 
 import siamkit as sk
 from siamkit.errors import BadInput
-from siamkit.sdk.inputs import take_source
+from siamkit.sdk.inputs import take_each, take_source
 from siamkit.sdk.media import load_image
 from siamkit.sdk.sound import load_clip
 
@@ -184,3 +185,9 @@ def test_a_bad_item_of_a_batch_is_named_and_the_others_are_used(workspace):
     pictures = list(workspace.find_many("tiles", [items[0][1], None, items[2][1]]))
     assert [picture.identities for picture in pictures] == [("red",), (), ("blue",)]
     assert str(pictures[1].error).startswith("sources[1]: expected a path")
+
+
+@pytest.mark.parametrize("one", ["/photos/a.jpg", b"content", Path("a.jpg")])
+def test_a_single_sample_is_not_taken_apart(one):
+    assert list(take_each(one, "sources", "image")) == [one]
+    assert list(take_each([one, one], "sources", "image")) == [one, one]

@@ -54,7 +54,13 @@ def take_source(value: Any, argument: str, kind: Kind) -> Source:
 
 
 def take_each(values: Iterable[Any], argument: str, kind: Kind) -> Iterator[Source]:
-    """Yield every source; for what cannot be one, a Refused, which raises its error when read."""
+    """Yield every source; for what cannot be one, a Refused, which raises its error when read.
+
+    values: a single path, text or content is taken as one, not as its letters: a "/" among them
+    would be the folder of all files.
+    """
+    if isinstance(values, str | bytes | bytearray | memoryview | os.PathLike):
+        values = [values]
     for number, value in enumerate(values):
         yield take_or_refuse(value, f"{argument}[{number}]", kind)
 
