@@ -153,6 +153,8 @@ def show_layers(
     have, or if no layer keeps places apart; the error of the file; the first error if no sample of
     the set can be used.
     """
+    if choice.places < 1:
+        raise BadInput(f"{choice.places} places of each channel", hint="show 1 or more")
     layers = spatial_layers(pipeline)
     chosen = _choose_layers(layers, choice)
     run = LayerRun(pipeline, chosen)
