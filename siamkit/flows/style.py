@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -79,6 +80,9 @@ class Like:
     share: float = 1.0
 
     def __post_init__(self) -> None:
+        share: Any = self.share
+        if not isinstance(share, Real):
+            raise BadInput(f"a share of {share!r}", hint="give a list of styles, or of pairs")
         if not 0 < self.share < float("inf"):
             raise BadInput(f"a share of {self.share:g}", hint="shares of styles are above 0")
 

@@ -208,6 +208,6 @@ def _take_likes(like: Input | Sequence[Input | tuple[Input, float]], kind: str) 
 
     likes = []
     for number, item in enumerate(like if isinstance(like, list) else [like]):
-        source, share = item if isinstance(item, tuple) else (item, 1.0)
+        source, share = item if isinstance(item, tuple) and len(item) == 2 else (item, 1.0)
         likes.append(Like(take_source(source, f"like[{number}]", kind), share))
     return likes

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from siamkit.errors import BadInput
 from siamkit.flows import style as flow
 
 
@@ -96,8 +97,25 @@ def test_colours_are_preserved(pictures):
 
 
 def test_shares_and_a_name_with_an_equals_sign(pictures):
-    likes = ("--like", "a=b.png", "--like", "a=b.png=2", "--like", "ink.png=.5")
-    assert pictures("style", "photos/a.png", *likes, "-o", "out.png").code == 0
+    for output, likes in (
+        ("mixed.png", ("a=b.png", "a=b.png=2", "ink.png=.5")),
+        ("same.png", ("a=b.png=6", "ink.png")),
+        ("other.png", ("ink.png=6", "a=b.png")),
+    ):
+        named = [part for like in likes for part in ("--like", like)]
+        assert pictures("style", "photos/a.png", *named, "-o", output).code == 0
+    mixed, same, other = (
+        opened(pictures.folder / name).astype(int)
+        for name in ("mixed.png", "same.png", "other.png")
+    )
+    assert np.abs(mixed - same).max() <= 1
+    assert np.abs(mixed - other).max() > 1
+
+
+@pytest.mark.parametrize("like", [("ink.png", "a=b.png"), [("ink.png", None)]])
+def test_a_share_is_a_number(workspace, like):
+    with pytest.raises(BadInput, match="a share of"):
+        workspace.open_style(like)
 
 
 def test_named_styles_are_listed(pictures):
