@@ -54,7 +54,7 @@ def pairs(ws: Workspace, folder: Path) -> None:
         painted = painting.run()
         before, after = painted.distance_before, painted.style_distance
         print(f"{content}, {style}: {before:.2f} -> {after:.2f}, content {painted.content:.2f}")
-        label = f"{before:.2f} → {after:.2f}"
+        label = f"{before:.2f} to {after:.2f}"
         row = (content, picture(content)), (style, picture(style)), (label, painted.picture())
         columns.append(row)
     sheet([list(row) for row in zip(*columns, strict=True)], FOLDER / "style-optimised.jpg")

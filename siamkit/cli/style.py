@@ -43,6 +43,8 @@ one size in px, so they look finer on a larger picture: --size 1000 makes them b
 step, until the picture has the content of one and the style of the other. It needs siamkit[train]
 and minutes; interrupted, the same command goes on. `siamkit encoders add styles torchvision:vgg19`
 adds the network of the paper, which is used from then on.
+
+\b
 Exit codes: 0 all were rendered, or exist already; 1 some failed; else that of the error.
 """
 )

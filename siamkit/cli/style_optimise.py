@@ -82,7 +82,12 @@ WEIGHT = click.FloatRange(min=0)
 descent = options.bundle(
     "descent",
     _gather,
-    click.option("--optimise", "--optimize", is_flag=True, help="Paint by gradient descent; slow."),
+    click.option(
+        "--optimise",
+        "--optimize",
+        is_flag=True,
+        help="Paint by gradient descent, in minutes, not a second.",
+    ),
     click.option(
         "--reconstruct",
         is_flag=True,
