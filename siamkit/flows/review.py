@@ -78,9 +78,10 @@ def _pair(subject: str) -> str | frozenset[int]:
 def decide(store: Store, gallery: Gallery, subject: str, choice: Choice) -> None:
     """Act on a decision about a finding, and store it.
 
-    The same: two identities become one, or a sample moves to the one that it is like. Different: a
-    sample that is unlike its identity moves to a new one; other pairs stay two. Raises BadInput for
-    an unknown subject or choice, StoreError if a sample is gone.
+    The same: two identities become one, with the name that has more samples, or a sample moves to
+    the one that it is like. Different: a sample that is unlike its identity moves to a new one;
+    other pairs stay two. Raises BadInput for an unknown subject or choice, StoreError if a sample
+    is gone.
     """
     kind, numbers = parse_subject(subject)
     merger = None
@@ -94,7 +95,7 @@ def decide(store: Store, gallery: Gallery, subject: str, choice: Choice) -> None
         if kind == "label":
             merger = merges.move(store, left.id, right.identity).number
         else:
-            merger = merges.merge(store, left.identity, right.identity).number
+            merger = _merge(store, left.identity, right.identity)
     elif choice == "different" and kind == "outlier":
         merger = merges.move(store, left.id, _new_label(store, left.identity)).number
     reviews.add(store, gallery, subject, choice, merger)
@@ -107,6 +108,13 @@ def parse_subject(subject: str) -> tuple[str, list[int]]:
     if not known or not numbers or not all(number.isdecimal() for number in numbers):
         raise BadInput(f"{subject[:60]!r} is nothing to decide about")
     return kind, [int(number) for number in numbers]
+
+
+def _merge(store: Store, first: str, second: str) -> int:
+    """Merge two identities under the name of the one with more samples; return the number."""
+    counts = [len(labels.sample_ids(store, label)) for label in (first, second)]
+    old, new = (second, first) if counts[0] > counts[1] else (first, second)
+    return merges.merge(store, old, new).number
 
 
 def _new_label(store: Store, label: str) -> str:
