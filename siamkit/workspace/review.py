@@ -98,7 +98,8 @@ class ReviewMethods(MeasuringMethods, QueryMethods, LibraryMethods):
     def add_unknowns(self, gallery: str, items: Sequence[tuple[str, bytes]]) -> list[int]:
         """Let every region in which nobody enrolled is found wait for a decision.
 
-        items: (name, content) of files; one without any region is left out. Returns the ids.
+        items: (name, content) of files; one that cannot be used is left out. Returns the ids.
+        Raises the error of the first file if none can be used.
 
         Examples:
             >>> from pathlib import Path
@@ -109,7 +110,10 @@ class ReviewMethods(MeasuringMethods, QueryMethods, LibraryMethods):
         target = galleries.get(self.store, gallery)
         probes = [InMemory(content, uploads.plain_name(name)) for name, content in items]
         waiting = []
-        for probe, answers in zip(probes, self.query(gallery, probes, k=1), strict=True):
+        batch = self.query(gallery, probes, k=1)
+        if batch.errors and len(batch.errors) == len(probes):
+            raise batch.errors[0]
+        for probe, answers in zip(probes, batch, strict=True):
             strangers = [answer for answer in answers if answer.decision != Decision.SAME]
             if not strangers:
                 continue

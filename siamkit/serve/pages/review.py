@@ -263,7 +263,8 @@ def add_unknown(server: Server, form: Form) -> Moved:
         raise BadInput("nothing to look through", hint="drop a file, or choose one")
     items = [(file.name, bytes(file)) for file in files]
     added = server.workspace.add_unknowns(form["gallery"], items)
-    notice = f"{len(added)} of them wait for a decision." if added else "Everybody is known."
+    verb = "waits" if len(added) == 1 else "wait"
+    notice = f"{len(added)} {verb} for a decision." if added else "Nobody unknown was found."
     return Moved(link("/review", gallery=form["gallery"], queue=UNKNOWN), notice)
 
 
@@ -273,4 +274,5 @@ def forget_doomed(server: Server, form: Form) -> Moved:
     doomed = ws.doomed(form["gallery"])
     for sample_id in doomed:
         ws.forget_sample(sample_id)
-    return _back(form, f"{len(doomed)} samples are forgotten.")
+    samples = "1 sample is" if len(doomed) == 1 else f"{len(doomed)} samples are"
+    return _back(form, f"{samples} forgotten.")
