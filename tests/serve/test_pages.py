@@ -147,7 +147,7 @@ def test_who_is_unknown_waits_and_is_enrolled_by_a_decision(faces):
         ("files", ("e.png", photos("collins")[1])),
     ]
     page = faces.post("/review/unknown", data={"gallery": "faces"}, files=files)
-    assert "1 of them wait for a decision." in page.text
+    assert "1 waits for a decision." in page.text
     about = {"gallery": "faces", "queue": "unknown", "subject": subject_in(page)}
     page = faces.post("/review/decide", files=fields(**about, decision="different", label="Max"))
     assert "1 decided, 0 to go" in page.text
@@ -241,3 +241,26 @@ def test_what_the_scope_of_a_token_refuses_is_logged(tmp_path):
     (line,) = (store / "serve" / "audit.jsonl").read_text().splitlines()
     assert '"client": "desk", "status": 403' in line
     assert '"route": "forget", "gallery": "faces"' in line
+
+
+def test_a_warning_of_a_mixup_suggests_no_commands(faces):
+    page = enrol(faces, "Ms. Collins", photos("collins")[0])
+    assert "is the same as a sample of Eileen &lt;b&gt;. See Review." in page.text
+    assert "siamkit merge" not in page.text
+
+
+def test_the_name_with_more_samples_stays(faces):
+    for picture in photos("collins")[1:]:
+        enrol(faces, "Eileen <b>", picture)
+    enrol(faces, "Ms Collins", photos("collins")[0])
+    about = {"gallery": "faces", "subject": subject_in(faces.get("/review"))}
+    faces.post("/review/decide", files=fields(**about, decision="same"))
+    page = faces.get("/v1/galleries/faces/identities").json()
+    assert [each["identity"] for each in page["identities"]] == ["Eileen <b>"]
+
+
+def test_a_file_that_cannot_be_read_shows_nobody(faces):
+    files = {"files": ("man.png", b"no picture")}
+    page = faces.post("/review/unknown", data={"gallery": "faces"}, files=files)
+    assert page.status_code == 422
+    assert "not a picture" in page.text

@@ -173,7 +173,7 @@ def enrol(server: Server, form: Form, gallery: str) -> Moved | Shown:
         results = ws.enrol_uploads(gallery, label, items, choose=choose, prompt=prompt)
     failures = [(r.source, describe(r.error, server)) for r in results if r.error]
     counts = {s: sum(r.status == s for r in results) for s in ("enrolled", "already")}
-    warnings = [w for r in results for w in r.warnings]
+    warnings = [_without_commands(warning) for r in results for warning in r.warnings]
     if failures:
         values = {"failures": failures, "counts": counts, "label": label, "gallery": gallery}
         return Shown("_failed.html" if form["fragment"] else "failed.html", values)
@@ -182,6 +182,12 @@ def enrol(server: Server, form: Form, gallery: str) -> Moved | Shown:
     notice = ", ".join(part for part in parts if part) + "."
     path = own_path(form["back"]) if form["back"] else link(f"/galleries/{gallery}")
     return Moved(path, " ".join([notice, *warnings]))
+
+
+def _without_commands(warning: str) -> str:
+    """Return what a warning says before the commands that it suggests: Review asks the same."""
+    finding, mark, _ = warning.partition(": `")
+    return f"{finding.rpartition('. ')[0]}. See Review." if mark else warning
 
 
 def show_identity(server: Server, form: Form, gallery: str) -> Shown:
