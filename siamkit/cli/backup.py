@@ -22,7 +22,8 @@ Restore it into a new folder, never over a store's own files:
   mkdir -m 700 restored
   install -m 600 people-2026-07-01.db restored/store.db
   siamkit doctor --store restored
-Indexes are rebuilt. What was forgotten since the backup was made is back: forget it again.
+Indexes are rebuilt, and the copies of files that came over HTTP are files again. What was
+forgotten since the backup was made is back: forget it again.
 """
 )
 @click.argument("file", type=options.PATH)

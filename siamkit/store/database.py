@@ -30,7 +30,7 @@ from siamkit.store.sqlite_errors import ELSEWHERE, MEND, plain_errors
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA = 9  # number of migrations that this version of siamkit knows
+SCHEMA = 10  # number of migrations that this version of siamkit knows
 APPLICATION_ID = 0x5349414D  # 'SIAM'; tells a store from any other SQLite database
 MOST_NAMED = 10  # damaged samples in one line
 log = logging.getLogger("siamkit")
@@ -78,6 +78,7 @@ class Store:
             forks.renew_in_child(self, Store._renew)
             try:
                 self._check_schema()
+                self._restore_uploads()
             except BaseException:
                 self.close()
                 raise
@@ -147,6 +148,13 @@ class Store:
                 self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 self.connection.execute(f"PRAGMA user_version = {SCHEMA}")
             require_schema(self.connection, self.path)
+
+    def _restore_uploads(self) -> None:
+        """Make files of what a backup holds as rows, when it is opened for the first time."""
+        if self.writable and self.fetch_one("SELECT 1 FROM uploads LIMIT 1"):
+            from siamkit.store import uploads
+
+            uploads.restore(self)
 
     def _pragma(self, name: str) -> int:
         return int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])

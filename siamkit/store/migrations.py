@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
 from siamkit.store.checked import sample_checksum, scale_checksum, template_checksum
+from siamkit.store.uploads import OWN
 
 migrations = Migrations("siamkit")
 
@@ -234,6 +236,30 @@ CREATE TABLE unknowns (                     -- regions of files that nobody enro
   created TEXT NOT NULL,
   UNIQUE (gallery_id, digest, region)
 );;
+"""
+
+
+@migrations()
+def m010_uploads(db: Database) -> None:
+    """Contents of the store's own files, in backups; rows name such a file relative to the store.
+
+    Before, they named it by its path, which ended when the store was moved.
+    """
+    db.execute(_UPLOADS)
+    folder = Path(db.execute("PRAGMA database_list").fetchone()[2]).parent
+    for table in ("samples", "unknowns"):
+        query = f"SELECT DISTINCT source FROM {table} WHERE source LIKE '%uploads%'"
+        for (source,) in db.execute(query).fetchall():
+            own = "/".join(Path(source).parts[-3:])
+            if OWN.fullmatch(own) and (folder / own).is_file():
+                db.execute(f"UPDATE {table} SET source = ? WHERE source = ?", (own, source))
+
+
+_UPLOADS = """
+CREATE TABLE uploads (                      -- empty but in a backup; opening it makes files of them
+  source TEXT PRIMARY KEY,                  -- of samples and unknowns, 'uploads/TOKEN/NAME'
+  content BLOB NOT NULL
+)
 """
 
 

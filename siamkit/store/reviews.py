@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
 
 from siamkit.errors import UnknownName
 from siamkit.io.presentable import Presentable
 from siamkit.sdk import regions
+from siamkit.store import uploads
 from siamkit.store.checked import read_as
 from siamkit.store.database import Store, now
 from siamkit.store.galleries import Gallery
@@ -113,16 +114,21 @@ def add_unknown(
 def unknowns(store: Store, gallery: Gallery) -> list[Unknown]:
     """Return the regions that wait, oldest first."""
     rows = store.fetch_all(f"{_UNKNOWN} WHERE gallery_id = ? ORDER BY id", gallery.id)
-    return [unknown for row in rows if (unknown := read_as(Unknown, row))]
+    return [unknown for row in rows if (unknown := _read_unknown(store, row))]
 
 
 def unknown(store: Store, unknown_id: int) -> Unknown:
     """Return a region that waits. Raises UnknownName if there is none of this id."""
     row = store.fetch_one(f"{_UNKNOWN} WHERE id = ?", unknown_id)
-    waiting = read_as(Unknown, row) if row else None
+    waiting = _read_unknown(store, row) if row else None
     if waiting is None:
         raise UnknownName(f"no unknown {unknown_id} waits for a decision")
     return waiting
+
+
+def _read_unknown(store: Store, row: tuple[Any, ...]) -> Unknown | None:
+    waiting = read_as(Unknown, row)
+    return waiting and replace(waiting, source=uploads.resolve(store, waiting.source))
 
 
 def delete_unknown(store: Store, unknown_id: int) -> None:

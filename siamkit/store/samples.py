@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from siamkit.errors import BadInput, StoreError, UnknownName
 from siamkit.io.presentable import Presentable
 from siamkit.sdk import regions
-from siamkit.store import erasures, identities, labels, templates
+from siamkit.store import erasures, identities, labels, templates, uploads
 from siamkit.store.checked import TIES, is_tied, read_as, sample_checksum, sound_templates
 from siamkit.store.database import Store, now
 from siamkit.store.galleries import Gallery, require_space
@@ -209,18 +209,18 @@ def each_of_gallery(store: Store, gallery: Gallery) -> Iterator[tuple[int, Sampl
     """Yield the samples of a gallery, oldest first, with their ids; None for a damaged row."""
     # All rows at once: a transaction must not stay open while the caller uses one.
     for row in store.fetch_all(_SELECT + "WHERE g.id = ? ORDER BY s.id", gallery.id):
-        yield row[0], _read(row)
+        yield row[0], _read(store, row)
 
 
 def _sample(store: Store, row: tuple[Any, ...]) -> Sample | None:
     """Read a sample; None if its row is damaged, and a line is logged."""
-    sample = _read(row)
+    sample = _read(store, row)
     if sample is None:
         store.warn_of_damage(row[1], [row[0]])
     return sample
 
 
-def _read(row: tuple[Any, ...]) -> Sample | None:
+def _read(store: Store, row: tuple[Any, ...]) -> Sample | None:
     sample = read_as(Sample, row[:9]) if is_tied(row[9:]) else None
     is_sound = (
         sample
@@ -228,7 +228,10 @@ def _read(row: tuple[Any, ...]) -> Sample | None:
         and 0 <= (sample.quality or 0) <= 1
         and (row[9] is not None or regions.is_region(sample.region))  # a checksum holds it too
     )
-    return sample if is_sound else None
+    if not sample or not is_sound:
+        return None
+    source = sample.source if sample.inline else uploads.resolve(store, sample.source)
+    return sample if source is sample.source else replace(sample, source=source)
 
 
 def require(store: Store, sample_id: int) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 from siamkit.errors import BadInput, StoreError
-from siamkit.store import calibrations, erasures, galleries
+from siamkit.store import calibrations, erasures, galleries, uploads
 from siamkit.store.checked import TIES, fits, is_tied, sound_templates, template_checksum
 from siamkit.store.database import Store
 from siamkit.store.galleries import Gallery, GalleryEncoder
@@ -264,7 +264,11 @@ def owners(
     owned = [row for row in owned if row[0] in sound]
     if len(owned) < len(rows):
         store.warn_of_damage(gallery.name, sorted({r[3] for r in rows} - {r[3] for r in owned}))
-    return {row[0]: Owner(*row[4:8]) for row in owned}, ids, vectors
+    by_template = {row[0]: Owner(*row[4:8]) for row in owned}
+    for key, owner in by_template.items():
+        if (source := uploads.resolve(store, owner.source)) is not owner.source:
+            by_template[key] = replace(owner, source=source)
+    return by_template, ids, vectors
 
 
 def _arrays(store: Store, gallery: Gallery, rows: Sequence[Sequence[Any]]) -> tuple[Ids, Vectors]:

@@ -1,15 +1,16 @@
 """Files that a store keeps for itself: what was enrolled without a file, and thumbnails.
 
 `uploads/TOKEN/NAME` holds the content of a sample that arrived over the network, so that it can be
-shown, embedded again and judged by a reranker. `thumbnails/ID-SIDE.jpg` is a cache. Both are gone
-with their samples: `siamkit.flows.forget` sees to that.
+shown, embedded again and judged by a reranker. Rows name it relative to the store, which can be
+moved; a backup holds the contents as rows, and the first opening makes files of them.
+`thumbnails/ID-SIDE.jpg` is a cache. Both are gone with their samples, by `siamkit.flows.forget`.
 """
 
 from __future__ import annotations
 
 import re
-import secrets
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -20,21 +21,28 @@ from siamkit.io.sources import to_path, to_text
 from siamkit.store.database import Store
 
 UPLOADS, THUMBNAILS = "uploads", "thumbnails"
+OWN = re.compile(rf"{UPLOADS}/[0-9a-f]{{16}}/[^/\\.][^/\\]*")  # a source, as rows name it
 NAME_CHARS = 80  # characters of a file's name
+_IS_OWN = f"source LIKE '{UPLOADS}/%'"
 SETTLING_SECONDS = 3600.0  # an upload that no sample names may still be on its way to one
 
 
-def save_upload(store: Store, content: bytes, name: str) -> Path:
-    """Write a content that arrived without a file; return its path in the store.
+def save_upload(store: Store, content: bytes, name: str) -> str:
+    """Write a content that arrived without a file; return its source, relative to the store.
 
     name: as the sender gave it; of it, letters, digits, '.', '_' and '-' are used. Raises OSError.
     """
-    folder = _root(store, UPLOADS) / secrets.token_hex(8)
-    create_folder(folder)
-    path = folder / plain_name(name)
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
-    return path
+    import secrets
+
+    source = f"{UPLOADS}/{secrets.token_hex(8)}/{plain_name(name)}"
+    _write(place(store, source), content)
+    return source
+
+
+def resolve(store: Store, source: str) -> str:
+    """Return where a source lies now, if it is a file of the store's own; else the source."""
+    is_own = source.startswith(UPLOADS) and OWN.fullmatch(source)
+    return to_text(place(store, source)) if is_own else source
 
 
 def plain_name(name: str) -> str:
@@ -45,44 +53,51 @@ def plain_name(name: str) -> str:
     return (stem[:NAME_CHARS] or "sample") + ending
 
 
-def is_upload(store: Store, source: str) -> bool:
-    """Return True if a sample's source is a file of the store's own."""
-    return _folder_of(store, source) is not None
-
-
 def delete_uploads(store: Store, sources: Iterable[str]) -> None:
     """Delete those of the store's own files that no sample names any more. Raises OSError."""
     query = (
         "SELECT 1 FROM samples WHERE source = ?1 UNION ALL"
         " SELECT 1 FROM unknowns WHERE source = ?1 LIMIT 1"
     )
-    for source in set(sources):
-        folder = _folder_of(store, source)
-        if folder is not None and store.fetch_one(query, source) is None:
-            shutil.rmtree(folder, ignore_errors=False)
+    for path in {to_path(resolve(store, source)) for source in sources}:
+        folder = path.parent
+        if folder.parent != place(store, UPLOADS) or not folder.is_dir():
+            continue
+        if store.fetch_one(query, f"{UPLOADS}/{folder.name}/{path.name}") is None:
+            shutil.rmtree(folder)
 
 
-def _folder_of(store: Store, source: str) -> Path | None:
-    """Return the folder of an upload; None for any other source."""
-    folder = to_path(source).parent
-    return folder if folder.parent == _root(store, UPLOADS) and folder.is_dir() else None
+def restore(store: Store) -> None:
+    """Make files of the contents that a backup holds as rows. Raises StoreError, and keeps all."""
+    with store.write() as db:  # another process may have been first
+        for (source,) in db.execute("SELECT source FROM uploads").fetchall():
+            if OWN.fullmatch(source):
+                row = db.execute("SELECT content FROM uploads WHERE source = ?", (source,))
+                _write(place(store, source), row.fetchone()[0])
+        db.execute("DELETE FROM uploads")
+    with suppress(sqlite3.Error), store.using() as db:  # costs room only, if somebody is at work
+        db.execute("VACUUM")
 
 
-def thumbnail_path(store: Store, sample_id: int, side: int) -> Path:
-    """Return the path of a sample's thumbnail, whose longer side is `side` px; it may be absent."""
-    return _root(store, THUMBNAILS) / f"{sample_id}-{side}.jpg"
-
-
-def save_thumbnail(path: Path, content: bytes) -> None:
-    """Write a thumbnail. Raises OSError."""
+def _write(path: Path, content: bytes) -> None:
     create_folder(path.parent)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
+def thumbnail_path(store: Store, sample_id: int, side: int) -> Path:
+    """Return the path of a sample's thumbnail, whose longer side is `side` px; it may be absent."""
+    return place(store, THUMBNAILS) / f"{sample_id}-{side}.jpg"
+
+
+def save_thumbnail(path: Path, content: bytes) -> None:
+    """Write a thumbnail. Raises OSError."""
+    _write(path, content)
+
+
 def delete_thumbnails(store: Store, sample_ids: Iterable[int]) -> None:
     """Delete the thumbnails of samples. Raises OSError."""
-    folder = _root(store, THUMBNAILS)
+    folder = place(store, THUMBNAILS)
     for sample_id in set(sample_ids) if folder.is_dir() else ():
         for path in folder.glob(f"{sample_id}-*.jpg"):
             path.unlink(missing_ok=True)
@@ -90,7 +105,7 @@ def delete_thumbnails(store: Store, sample_ids: Iterable[int]) -> None:
 
 def sources_of(store: Store, sample_ids: Sequence[int]) -> list[str]:
     """Return the sources of samples that are files of the store's own."""
-    if not _root(store, UPLOADS).is_dir():
+    if not place(store, UPLOADS).is_dir():
         return []
     query = "SELECT source FROM samples WHERE inline = 0 AND id = ?"
     rows = [store.fetch_one(query, sample_id) for sample_id in sample_ids]
@@ -98,29 +113,29 @@ def sources_of(store: Store, sample_ids: Sequence[int]) -> list[str]:
 
 
 def sources_of_gallery(store: Store, gallery_id: int) -> list[str]:
-    """Return the sources of a gallery's samples that are files of the store's own."""
-    root = _root(store, UPLOADS)
-    if not root.is_dir():
-        return []
+    """Return the sources of a gallery's samples and unknowns that are the store's own files."""
     query = (
-        "SELECT DISTINCT source FROM samples"
-        " WHERE gallery_id = ? AND inline = 0 AND source LIKE ? || '%'"
+        f"SELECT source FROM samples WHERE gallery_id = ?1 AND inline = 0 AND {_IS_OWN}"
+        " UNION SELECT source FROM unknowns WHERE gallery_id = ?1"
     )
-    return [str(row[0]) for row in store.fetch_all(query, gallery_id, to_text(root))]
+    return [str(row[0]) for row in store.fetch_all(query, gallery_id)]
+
+
+def named_in(db: sqlite3.Connection) -> list[str]:
+    """Return the sources, relative to the store, that the rows of a database name as its own."""
+    query = (
+        f"SELECT source FROM samples WHERE inline = 0 AND {_IS_OWN}"
+        " UNION SELECT source FROM unknowns ORDER BY source"
+    )
+    return [row[0] for row in db.execute(query) if OWN.fullmatch(str(row[0]))]
 
 
 def sweep(store: Store) -> None:
     """Delete files whose samples are gone, as after a process that was killed. Raises OSError."""
-    uploads, thumbnails = _root(store, UPLOADS), _root(store, THUMBNAILS)
+    uploads, thumbnails = place(store, UPLOADS), place(store, THUMBNAILS)
     if uploads.is_dir():
-        named = {
-            to_path(row[0]).parent
-            for row in store.fetch_all(
-                "SELECT source FROM samples WHERE inline = 0 AND source LIKE ?1 || '%' UNION"
-                " SELECT source FROM unknowns",
-                to_text(uploads),
-            )
-        }
+        with store.read() as db:
+            named = {place(store, source).parent for source in named_in(db)}
         oldest = time.time() - SETTLING_SECONDS
         for folder in uploads.iterdir():
             with suppress(FileNotFoundError):  # another process sweeps too
@@ -134,5 +149,6 @@ def sweep(store: Store) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _root(store: Store, name: str) -> Path:
+def place(store: Store, name: str) -> Path:
+    """Return a path in the store's folder, which is absolute."""
     return store.index_root.parent / name

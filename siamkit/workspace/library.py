@@ -12,8 +12,7 @@ from siamkit.embed.pipeline import DEFAULT
 from siamkit.embed.region_choosers import Chooser, only_usable
 from siamkit.errors import SiamkitError, StoreError
 from siamkit.flows.answer_lists import Batch
-from siamkit.io import sources
-from siamkit.io.sources import InMemory, to_text
+from siamkit.io.sources import InMemory
 from siamkit.store import Store, galleries, identity_pages, merges, samples, uploads
 from siamkit.store.identity_pages import PAGE, IdentityPage
 from siamkit.store.labels import normalise_label
@@ -206,8 +205,8 @@ class LibraryMethods(PictureMethods, EnrolmentMethods):
 
 
 def _save(store: Store, content: bytes, name: str) -> str:
-    """Keep a copy; return its path. Raises StoreError if the disk does not take it."""
+    """Keep a copy; return its source. Raises StoreError if the disk does not take it."""
     try:
-        return to_text(sources.absolute(uploads.save_upload(store, content, name)))
+        return uploads.save_upload(store, content, name)
     except OSError as error:
         raise StoreError(f"{name} cannot be kept: {error.strerror or error}") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from siamkit.embed.region_choosers import all_regions, ignoring_quality, largest_region
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io import sources
-from siamkit.io.sources import InMemory, to_text
+from siamkit.io.sources import InMemory
 from siamkit.sdk import regions
 from siamkit.store import galleries, reviews, templates, uploads
 from siamkit.store.reviews import Choice, Review, Unknown
@@ -117,8 +117,7 @@ class ReviewMethods(MeasuringMethods, QueryMethods, LibraryMethods):
             strangers = [answer for answer in answers if answer.decision != Decision.SAME]
             if not strangers:
                 continue
-            saved = uploads.save_upload(self.store, probe, probe.name)
-            source = to_text(sources.absolute(saved))
+            source = uploads.save_upload(self.store, probe, probe.name)
             digest = sources.read(probe).digest
             for answer in strangers:
                 region = regions.to_json(answer.region)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,6 +64,65 @@ def test_the_same_content_is_kept_once(ws):
         (result,) = ws.enrol_uploads("things", "ann", [("a.png", picture(1))])
     assert result.status == "already"
     assert files(ws, "uploads") == ["a.png"]
+
+
+def reads(root: Path) -> list[bytes | str | None]:
+    with sk.Workspace(root) as ws:
+        waiting = [Path(each.source).read_bytes() for each in ws.unknowns("things")]
+        return [ws.content_of(s.id) for s in ws.list_samples("things").samples] + waiting
+
+
+@pytest.fixture
+def filled(ws):
+    """A store with an upload that is enrolled, and one that waits for a decision."""
+    ws.enrol_uploads("things", "ann", [("a.png", picture(1))])
+    ws.add_unknowns("things", [("b.png", picture(2))])
+    return ws
+
+
+def test_a_store_that_was_moved_finds_its_files(filled, tmp_path):
+    filled.close()
+    filled.root.rename(tmp_path / "elsewhere")
+    assert reads(tmp_path / "elsewhere") == [picture(1), picture(2)]
+    with sk.Workspace(tmp_path / "elsewhere") as ws:
+        (best, *_) = ws.query("things", picture(1))[0].matches
+        assert Path(best.source).read_bytes() == picture(1)
+        ws.delete_gallery("things")
+        assert files(ws, "uploads") == []
+
+
+def test_rows_that_name_a_file_by_its_path_are_brought_up_to_date(filled, tmp_path):
+    filled.close()
+    root = filled.root
+    with closing(sqlite3.connect(root / "store.db")) as db, db:
+        for table in ("samples", "unknowns"):
+            db.execute(f"UPDATE {table} SET source = ? || '/' || source", (str(root),))
+        db.execute("DROP TABLE uploads")
+        db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm010_uploads'")
+        db.execute("PRAGMA user_version = 9")
+    root.rename(tmp_path / "elsewhere")
+    assert reads(tmp_path / "elsewhere") == [picture(1), picture(2)]
+
+
+def test_a_backup_holds_the_files_that_the_store_keeps(filled, tmp_path):
+    filled.backup(tmp_path / "all.db")
+    (tmp_path / "restored").mkdir()
+    (tmp_path / "all.db").rename(tmp_path / "restored" / "store.db")
+    filled.close()
+    shutil.rmtree(filled.root)
+    for _ in range(2):
+        assert reads(tmp_path / "restored") == [picture(1), picture(2)]
+    with sk.Workspace(tmp_path / "restored") as ws:
+        assert files(ws, "uploads") == ["a.png", "b.png"]
+        assert picture(1)[:500] not in (ws.root / "store.db").read_bytes(), "no second copy"
+        ws.forget("ann")
+        assert files(ws, "uploads") == ["b.png"]
+
+
+def test_a_backup_says_which_files_are_gone_already(filled, tmp_path, caplog):
+    shutil.rmtree(filled.root / "uploads")
+    assert filled.backup(tmp_path / "all.db").samples == 1
+    assert "2 files of samples are not in" in caplog.text
 
 
 def test_identities_come_in_pages(ws):
