@@ -24,7 +24,7 @@ from siamkit.serve import bodies, failures
 from siamkit.serve.audit_log import describe_request
 from siamkit.serve.failures import RequestError
 from siamkit.serve.guards import guards
-from siamkit.serve.pages import page_routes
+from siamkit.serve.pages import page_routes, show_missing
 from siamkit.serve.refusals import request_id_of
 from siamkit.serve.route import Reply, Route
 from siamkit.serve.routes import ROUTES
@@ -143,11 +143,19 @@ def _endpoint(server: Server, route: Route) -> Endpoint:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
+        if _is_for_a_page(request):
+            return show_missing(request, error.status_code)
         error = _as_request_error(request, error)
     root = request.app.state.server.settings.store
     facts = failures.describe(error, request_id_of(request.scope), root)
     extra = error.headers if isinstance(error, RequestError) else {}
     return JSONReply(Reply(facts, failures.status_of(error), extra), root)
+
+
+def _is_for_a_page(request: Request) -> bool:
+    """Return True if a browser asks, and not for the API."""
+    is_browser = "text/html" in request.headers.get("accept", "")
+    return is_browser and not request.url.path.startswith("/v1/")
 
 
 def _as_request_error(request: Request, error: HTTPException) -> RequestError:

@@ -153,6 +153,17 @@ def _show_error(request: Request, error: Exception, server: Server) -> Shown:
     return Shown(template, {"error": facts}, status)
 
 
+def show_missing(request: Request, status: int) -> Response:
+    """Say that there is no page at an address, or none that a browser can go back to."""
+    message = f"There is no page at {request.url.path[:200]}"
+    if status != 404:
+        message = f"{request.url.path[:200]} shows no page of its own"
+    return respond(
+        request,
+        Shown("error.html", {"title": "No page here", "error": {"message": message}}, status),
+    )
+
+
 def describe(error: Exception, server: Server) -> dict[str, str]:
     """Return the message of an error, and the next step on the page."""
     facts = failures.describe(error, "", server.settings.store)
