@@ -131,7 +131,11 @@ def _read_unknown(store: Store, row: tuple[Any, ...]) -> Unknown | None:
     return waiting and replace(waiting, source=uploads.resolve(store, waiting.source))
 
 
-def delete_unknown(store: Store, unknown_id: int) -> None:
-    """Delete a region that waits."""
+def delete_unknown(store: Store, gallery: Gallery, unknown_id: int) -> None:
+    """Delete a region of a gallery that waits, and the decision that skipped it."""
     with store.write() as db:
-        db.execute("DELETE FROM unknowns WHERE id = ?", (unknown_id,))
+        db.execute(
+            "DELETE FROM reviews WHERE gallery_id = ? AND subject = ? AND decision = 'skip'",
+            (gallery.id, f"unknown {unknown_id}"),
+        )
+        db.execute("DELETE FROM unknowns WHERE gallery_id = ? AND id = ?", (gallery.id, unknown_id))

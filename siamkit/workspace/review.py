@@ -126,15 +126,21 @@ class ReviewMethods(MeasuringMethods, QueryMethods, LibraryMethods):
             uploads.delete_uploads(self.store, [source])  # unless something waits in it
         return waiting
 
-    def unknowns(self, gallery: str) -> list[Unknown]:
+    def unknowns(self, gallery: str, *, skipped: bool = False) -> list[Unknown]:
         """List the regions that wait because nobody enrolled was found, without the decided ones.
+
+        skipped: also those that a decision has skipped, whose files the store keeps.
 
         Examples:
             >>> ws.unknowns("faces")
             []
         """
         target = galleries.get(self.store, gallery)
-        decided = {review.subject for review in reviews.list_all(self.store, target)}
+        decided = {
+            review.subject
+            for review in reviews.list_all(self.store, target)
+            if not (skipped and review.decision == "skip")
+        }
         waiting = reviews.unknowns(self.store, target)
         return [each for each in waiting if f"unknown {each.id}" not in decided]
 
@@ -180,12 +186,12 @@ class ReviewMethods(MeasuringMethods, QueryMethods, LibraryMethods):
         return label
 
     def drop_unknown(self, gallery: str, unknown_id: int) -> None:
-        """Delete a region that waits, and the store's copy of its file if nothing else needs it.
+        """Delete a region that waits or was skipped, and the copy of its file if nothing needs it.
 
         Examples:
             >>> ws.drop_unknown("faces", 1)  # doctest: +SKIP
         """
         unknown = reviews.unknown(self.store, unknown_id)
-        reviews.delete_unknown(self.store, unknown_id)
+        reviews.delete_unknown(self.store, galleries.get(self.store, gallery), unknown_id)
         with suppress(OSError, SiamkitError):
             uploads.delete_uploads(self.store, [unknown.source])

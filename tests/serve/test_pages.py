@@ -62,6 +62,17 @@ def test_what_cannot_be_used_is_said_in_place(faces):
     assert (page.status_code, "did you mean" in page.text) == (404, True)
 
 
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/review/decide", 405)])
+def test_an_address_without_a_page_leads_back(client, path, status):
+    page = client.get(path, headers=HTML)
+    assert page.status_code == status
+    assert f"{path}" in page.text
+    assert "<h1>No page here</h1>" in page.text
+    assert '<a href="/galleries">' in page.text
+    assert client.get(path).json()["code"] in ("not_found", "method_not_allowed")
+    assert client.get("/v1/nowhere", headers=HTML).json()["code"] == "not_found"
+
+
 def test_the_quality_is_told_before_anything_is_stored(faces):
     page = faces.post("/galleries/faces/check", files={"files": ("a.png", photos("cameraman")[0])})
     assert "<strong>good</strong>" in page.text
@@ -160,6 +171,29 @@ def test_who_is_unknown_waits_and_is_enrolled_by_a_decision(faces):
     store = faces.app.state.server.settings.store
     names = {path.name for path in (store / "uploads").rglob("*") if path.is_file()}
     assert names == {"Eileen-b-.png"}, "a forgotten stranger leaves no picture"
+
+
+def test_who_is_unknown_can_be_forgotten_undecided(faces):
+    store = faces.app.state.server.settings.store
+
+    def add_man():
+        files = [("files", ("man.png", photos("cameraman")[0]))]
+        return faces.post("/review/unknown", data={"gallery": "faces"}, files=files)
+
+    page = add_man()
+    about = {"gallery": "faces", "queue": "unknown", "subject": subject_in(page)}
+    assert 'action="/review/drop" enctype="multipart/form-data" data-confirm=' in page.text
+    page = faces.post("/review/drop", files=fields(**about))
+    assert "1 unknown forgotten" in page.text
+    assert "Nobody unknown waits." in page.text
+    assert not list(store.rglob("man.png"))
+    about["subject"] = subject_in(add_man())
+    page = faces.post("/review/decide", files=fields(**about, decision="skip"))
+    assert "Forget 1 unknown person</button>" in page.text, "what was skipped is in the store"
+    page = faces.post("/review/drop", files=fields(gallery="faces", queue="unknown"))
+    assert "unknown person</button>" not in page.text
+    assert not list(store.rglob("man.png"))
+    assert faces.post("/review/drop", files=fields(**about)).status_code == 404
 
 
 def test_error_rates_are_measured_and_a_gallery_is_calibrated(client):

@@ -147,6 +147,7 @@ def _values(server: Server, gallery: Gallery, queue: str) -> dict[str, Any]:
         },
         "last": done[-1] if done else None,
         "doomed": ws.doomed(gallery.name),
+        "copies": len(ws.unknowns(gallery.name, skipped=True)) if queue == UNKNOWN else 0,
         "accept": ACCEPT.get(kind, ""),
         "looking": None if audit.outcome.done() else f"{100 * audit.share:.0f} %",
     }
@@ -266,6 +267,20 @@ def add_unknown(server: Server, form: Form) -> Moved:
     verb = "waits" if len(added) == 1 else "wait"
     notice = f"{len(added)} {verb} for a decision." if added else "Nobody unknown was found."
     return Moved(link("/review", gallery=form["gallery"], queue=UNKNOWN), notice)
+
+
+def drop_unknown(server: Server, form: Form) -> Moved:
+    """Forget a region that waits, or all of them and the skipped ones, with the copies of files."""
+    ws, gallery = server.workspace, form["gallery"]
+    subject = form["subject"]
+    numbers = (
+        parse_subject(subject)[1][:1]
+        if subject
+        else [each.id for each in ws.unknowns(gallery, skipped=True)]
+    )
+    for number in numbers:
+        ws.drop_unknown(gallery, number)
+    return _back(form, f"{len(numbers)} unknown forgotten.")
 
 
 def forget_doomed(server: Server, form: Form) -> Moved:

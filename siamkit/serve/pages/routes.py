@@ -38,6 +38,7 @@ PAGES: tuple[tuple[str, str, Scope, View], ...] = (
     ("POST", "/review/decide", "enrol", review.decide),
     ("POST", "/review/undo", "enrol", review.undo),
     ("POST", "/review/unknown", "enrol", review.add_unknown),
+    ("POST", "/review/drop", "admin", review.drop_unknown),
     ("POST", "/review/forget", "admin", review.forget_doomed),
     ("GET", "/measure", "read", measure.show_measure),
     ("POST", "/measure/calibrate", "admin", measure.calibrate),
