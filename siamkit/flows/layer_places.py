@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -147,7 +148,35 @@ def _alike(left: NDArray[np.int64], right: NDArray[np.int64]) -> bool:
     return len(shared) > len(left) / 2
 
 
+def split_networks(layers: Sequence[Layer]) -> list[Sequence[Layer]]:
+    """Return the layers of each network of an encoder that joins the outputs of several.
+
+    A network begins where places are as fine again as those of the first layer, and see less than
+    half as much as those of the layer before.
+    """
+    first = layers[0]
+    starts = [
+        number
+        for number, (before, layer) in enumerate(pairwise(layers), 1)
+        if len(layer.axes) == len(first.axes)
+        and all(step <= least for step, least in zip(layer.stride, first.stride, strict=True))
+        and 2 * layer.field[0] < before.field[0]
+    ]
+    return [layers[start:stop] for start, stop in pairwise([0, *starts, len(layers)])]
+
+
 def pick_layers(layers: Sequence[Layer], count: int) -> list[Layer]:
+    """Return layers of each network, from early to late: first the last of each resolution."""
+    networks = split_networks(layers)
+    if 2 * len(networks) > count:  # an early and a late layer of each would be too many
+        networks = [layers]
+    share, more = divmod(count, len(networks))
+    shares = [share + (number < more) for number in range(len(networks))]
+    picked = [_pick_spread(part, size) for part, size in zip(networks, shares, strict=True)]
+    return [layer for part in picked for layer in part]
+
+
+def _pick_spread(layers: Sequence[Layer], count: int) -> list[Layer]:
     """Return layers from early to late: the last of each resolution, then those that fill gaps."""
     last = {layer.stride: number for number, layer in enumerate(layers)}
     picked = sorted(last.values())

@@ -10,7 +10,13 @@ import numpy as np
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.errors import BadInput, SiamkitError
-from siamkit.flows.layer_places import StrongestPlaces, inside, pick_channels, pick_layers
+from siamkit.flows.layer_places import (
+    StrongestPlaces,
+    inside,
+    pick_channels,
+    pick_layers,
+    split_networks,
+)
 from siamkit.flows.layer_runs import LayerRun, View, crop_of, spatial_layers
 from siamkit.flows.layer_survey import Survey, respond
 from siamkit.io.presentable import Presentable
@@ -92,7 +98,8 @@ class LayersExplanation(Presentable):
     @property
     def lines(self) -> tuple[str, ...]:
         """What the layers are, for people; then what was shown to them, if anything was."""
-        count = f"{len(self.layers)} layers"
+        networks = len(split_networks(self.layers))
+        count = f"{len(self.layers)} layers" + (f" in {networks} networks" if networks > 1 else "")
         first, last = self.layers[0], self.layers[-1]
         if not self.views:
             sizes = [" × ".join(map(str, layer.field[::-1])) for layer in (first, last)]

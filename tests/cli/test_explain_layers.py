@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from siamkit.flows.layer_attention import _Attention, _weights
-from siamkit.flows.layer_places import StrongestPlaces, pick_channels, pick_layers
+from siamkit.flows.layer_places import StrongestPlaces, pick_channels, pick_layers, split_networks
 from siamkit.sdk.graph_writer import RUNTIME, GraphWriter, Port
 from siamkit.sdk.layers import Layer
 from siamkit.sdk.onnx import encoder_session
@@ -173,8 +173,8 @@ def test_attention_is_what_the_fused_operator_weighs_values_with():
     np.testing.assert_allclose(own, expected, atol=1e-5)
 
 
-def layer(name: str, stride: int) -> Layer:
-    axes = (Axis(2, stride, 3, -1), Axis(3, stride, 3, -1))
+def layer(name: str, stride: int, field: int = 3) -> Layer:
+    axes = (Axis(2, stride, field, -1), Axis(3, stride, field, -1))
     return Layer(name, name, "x", "Conv", 3, axes, (2, 3), name)
 
 
@@ -183,6 +183,15 @@ def test_layers_are_picked_from_early_to_late():
     assert [each.name for each in pick_layers(layers, 3)] == ["layer 2", "layer 6", "layer 8"]
     assert [each.name for each in pick_layers(layers, 4)] == [f"layer {n}" for n in (2, 4, 6, 8)]
     assert pick_layers(layers[:1], 6) == layers[:1]
+
+
+def test_layers_of_both_networks_of_an_encoder_are_picked():
+    sizes = [(2, 3), (4, 11), (8, 35), (4, 19), (8, 43)]  # the fourth is of a branch, not a start
+    layers = [layer(f"layer {n}", *size) for n, size in enumerate(2 * sizes, 1)]
+    assert split_networks(layers) == [layers[:5], layers[5:]]
+    names = [each.name for each in pick_layers(layers, 4)]
+    assert names == ["layer 1", "layer 5", "layer 6", "layer 10"]
+    assert len(pick_layers(layers, 3)) == 3
 
 
 def test_places_are_those_of_brute_force():
