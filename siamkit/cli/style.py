@@ -227,14 +227,16 @@ class Tally:
 
     def summary(self) -> str:
         """Return one line for people."""
-        existing = f", {self.existing:,} exist already" if self.existing else ""
+        exist = "exists" if self.existing == 1 else "exist"
+        existing = f", {self.existing:,} {exist} already" if self.existing else ""
         failed = f", {len(self.errors):,} failed" if self.errors else ""
         return f"{self.rendered:,} rendered{existing}{failed}"
 
     def hints(self, request: StyleRequest) -> Iterator[str]:
         """Yield lines on what to type next, for people and scripts alike."""
         if self.existing:
-            yield f"{self.existing:,} exist already; `--overwrite` renders them again"
+            exist, them = ("exists", "it") if self.existing == 1 else ("exist", "them")
+            yield f"{self.existing:,} {exist} already; `--overwrite` renders {them} again"
         if self.longest > LARGE and not request.size:
             yield f"strokes look fine on {self.longest:,} px; `--size 1000` makes them broad"
 

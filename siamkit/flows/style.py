@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -95,6 +96,7 @@ class OpenStyle:
     renderer: StyleRenderer[Any]
     settings: StyleSettings
     likes: tuple[Path, ...]  # files that its styles are of
+    identity: str  # of styles and settings: whatever a picture depends on, but for its content
 
     def render(self, source: Source, progress: Progress = ignore_progress) -> Stylised:
         """Return one picture in the style. Raises UnreadableSample or BadInput, naming it."""
@@ -146,7 +148,20 @@ def open_style(
     files = tuple(Path(like.source) for like in likes if not isinstance(like.source, bytes))
     with registry.calling(modality, "open_renderer"):
         renderer = modality.open_renderer(media)
-    return OpenStyle(modality, renderer, settings, files)
+    identity = _identify(modality.name, media, settings)
+    return OpenStyle(modality, renderer, settings, files, identity)
+
+
+def _identify(
+    modality: str, media: Sequence[tuple[Image | str, float]], settings: StyleSettings
+) -> str:
+    total = sum(share for _, share in media)
+    digest = hashlib.sha256(f"{modality}\n{settings}".encode())
+    for medium, share in media:
+        shape = medium if isinstance(medium, str) else medium.pixels.shape
+        digest.update(f"\n{share / total:.6f} {shape}\n".encode())
+        digest.update(b"" if isinstance(medium, str) else medium.pixels.tobytes())
+    return digest.hexdigest()
 
 
 def load_like(modality: Modality[Any], source: Source) -> Any:

@@ -1,4 +1,4 @@
-"""Render many pictures in a style, to files: bad ones are reported, and what exists is left."""
+"""Render many pictures in a style, to files: bad ones are reported, and what is done is left."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.flows.style import OpenStyle, Stylised
+from siamkit.flows.style_record import StyleRecord, digest_of
+from siamkit.io import sources
 from siamkit.io.atomic import create_folder, require_writable
 from siamkit.io.listed_sources import ListedSource, has_folder, list_sources, refuse_replaced
 from siamkit.io.picture_write import PICTURES, save_picture
@@ -22,8 +24,9 @@ OPAQUE = (".jpg", ".jpeg")  # formats without transparency
 class StyleFiles:
     """Where pictures are saved: one in a file, or several in a folder, named after their sources.
 
-    In a folder, a file that is there already is left, unless it is to be overwritten: an
-    interrupted run goes on where it stopped.
+    In a folder, a picture that was painted of the same source in the same style is left, and no
+    other is replaced, unless they are to be overwritten: an interrupted run goes on where it
+    stopped.
     """
 
     output: Path
@@ -46,9 +49,9 @@ class StyleFiles:
             raise BadInput(f"{to_text(self.output)} is a file", hint="name a folder")
         return [self.output / _file_name(item) for item in items]
 
-    def is_left(self, target: Path) -> bool:
-        """Return True for a file of an earlier run, which is not written again."""
-        return target != self.output and target.exists() and not self.overwrite
+    def record(self, targets: Sequence[Path]) -> StyleRecord | None:
+        """Open the record of a folder; None if one picture is saved, whatever was there."""
+        return StyleRecord(self.output) if targets != [self.output] else None
 
     def save(self, stylised: Stylised, target: Path) -> None:
         """Write a picture. Raises OSError, or BadInput for a size that its format cannot have."""
@@ -69,43 +72,62 @@ def stylise_many(
 
     paths: files, their content as bytes, or folders, whose files are taken. files: where to save
     them; those pictures are not held in memory. Raises BadInput, before the work begins, for files
-    that cannot be written, or would replace a source or a style.
+    that cannot be written, or would replace a source or a style; OSError if the disk is full.
     """
     paths = list(paths)
     items = list_sources(paths, [files.output] if files else ())
-    targets: list[Path | None] = [None] * len(items)
+    easels = [_Easel(style)] * len(items)
     if files:
-        targets = [*files.begin(items, several=len(items) > 1 or has_folder(paths))]
+        targets = files.begin(items, several=len(items) > 1 or has_folder(paths))
         read = [item.source for item in items if not item.error]
-        refuse_replaced([path for path in targets if path], [*read, *style.likes])
+        refuse_replaced(targets, [*read, *style.likes])
+        record = files.record(targets)
+        easels = [_Easel(style, files, target, record) for target in targets]
     within = progress if len(items) == 1 else ignore_progress
-    for number, (item, target) in enumerate(zip(items, targets, strict=True)):
+    for number, (item, easel) in enumerate(zip(items, easels, strict=True)):
         if len(items) > 1:
             progress("rendering", number, len(items))
-        yield _stylise_one(style, item, files, target, within)
+        yield easel.render(item, within)
     if len(items) > 1:
         progress("rendering", len(items), len(items))
 
 
-def _stylise_one(
-    style: OpenStyle,
-    item: ListedSource,
-    files: StyleFiles | None,
-    target: Path | None,
-    progress: Progress,
-) -> Stylised:
-    if item.error:
-        return Stylised(item.name, "failed", error=item.error)
-    if files and target and files.is_left(target):
-        return Stylised(item.name, "exists", output=target)
-    try:
-        stylised = style.render(item.source, progress)
-        if files and target:
-            files.save(stylised, target)
-            stylised = stylised.saved_to(target)
-        return stylised
-    except SiamkitError as error:
-        return Stylised(item.name, "failed", error=error)
+@dataclass(frozen=True, slots=True)
+class _Easel:
+    """A style, and where one picture in it is saved."""
+
+    style: OpenStyle
+    files: StyleFiles | None = None
+    target: Path | None = None
+    record: StyleRecord | None = None
+
+    def render(self, item: ListedSource, progress: Progress) -> Stylised:
+        if item.error:
+            return Stylised(item.name, "failed", error=item.error)
+        try:
+            digest = ""
+            if self.record and self.target and self.files:
+                digest = digest_of(self.style.identity, _read(item.source).digest)
+                if not self.files.overwrite and self.record.is_done(self.target, digest):
+                    return Stylised(item.name, "exists", output=self.target)
+            stylised = self.style.render(item.source, progress)
+            return self._save(stylised, digest)
+        except SiamkitError as error:
+            return Stylised(item.name, "failed", error=error)
+
+    def _save(self, stylised: Stylised, digest: str) -> Stylised:
+        if not (self.files and self.target):
+            return stylised
+        if self.record:
+            self.record.begin(self.target, digest)
+        self.files.save(stylised, self.target)
+        if self.record:
+            self.record.finish(self.target, digest)
+        return stylised.saved_to(self.target)
+
+
+def _read(source: Source) -> sources.Content:
+    return sources.read(source if isinstance(source, bytes) else Path(source))
 
 
 def _file_name(item: ListedSource) -> str:

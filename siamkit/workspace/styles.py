@@ -79,8 +79,10 @@ class StyleMethods(InstallationMethods):
         """Yield each picture in a style, in order; one that cannot be used has an `error`.
 
         sources: pictures, or folders, whose files are taken. output: a file for one picture, or a
-        folder for several. In a folder, what is there already is left, with the status "exists",
-        unless `overwrite`. Without an output the pictures are in memory. settings: of `stylise`.
+        folder for several. In a folder, what was painted of the same picture in the same style is
+        left, with the status "exists"; any other file is an `error`; unless `overwrite`. Without an
+        output the pictures are in memory. settings: of `stylise`. Raises OSError if the disk is
+        full.
 
         Examples:
             >>> pictures = ws.stylise_many(["group.png", photo], "painted-7")

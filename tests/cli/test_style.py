@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 
 from siamkit.errors import BadInput
 from siamkit.flows import style as flow
+from siamkit.flows.style_record import StyleRecord
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_a_folder_is_gone_on_with_and_bad_pictures_are_reported(pictures):
     assert done.code == 1
     assert done.out == "2 rendered, 1 failed (out)\n"
     assert "photos/bad.png" in done.err
-    names = sorted(path.name for path in (pictures.folder / "out").iterdir())
+    names = sorted(path.name for path in (pictures.folder / "out").glob("[!.]*"))
     assert names == ["a.png", "turned.jpg"]
     assert opened(pictures.folder / "out/turned.jpg").shape == (80, 48, 3)
 
@@ -69,9 +72,63 @@ def test_a_folder_is_gone_on_with_and_bad_pictures_are_reported(pictures):
     assert "--overwrite" in pictures(*command).err
     alone = pictures("style", "photos/a.png", *command[2:])
     assert (alone.code, alone.out) == (0, "")
-    assert "1 exist already" in alone.err
+    assert "1 exists already" in alone.err
     assert pictures(*command, "--overwrite").out == "2 rendered, 1 failed (out)\n"
     assert opened(pictures.folder / "out/a.png").shape == (48, 80, 3)
+
+
+def test_only_the_same_picture_in_the_same_style_counts_as_done(pictures):
+    def to_out(*arguments: str):
+        return pictures("style", *arguments, "-o", "out", "--json")
+
+    Image.open(pictures.folder / "photos/a.png").save(pictures.folder / "x.png")
+    Image.new("RGB", (40, 30), "red").save(pictures.folder / "x.bmp")
+    named = ("--like", "painted-5")
+    assert to_out("x.png", *named).code == 0
+    before = (pictures.folder / "out/x.png").read_bytes()
+    for arguments in (
+        ("x.bmp", *named),  # another picture, to be saved under the same name
+        ("x.png", "--like", "painted-6"),
+        ("x.png", "--like", "ink.png"),
+        ("x.png", *named, "--size", "40"),
+    ):
+        done = to_out(*arguments)
+        assert done.code == 2
+        [refused] = json.loads(done.out)["pictures"]
+        assert (refused["status"], refused["hint"]) == (
+            "failed",
+            "name another folder; `--overwrite` replaces it",
+        )
+        assert "of another picture or style" in refused["error"]
+    assert (pictures.folder / "out/x.png").read_bytes() == before
+    (pictures.folder / "moved").mkdir()
+    (pictures.folder / "x.png").rename(pictures.folder / "moved/x.png")
+    done = to_out("moved/x.png", *named)
+    assert json.loads(done.out)["pictures"][0]["status"] == "exists"
+
+
+def test_a_picture_that_a_killed_run_began_is_painted_again(pictures, monkeypatch):
+    command = ("style", "photos/a.png", "--like", "painted-5", "-o", "out/")
+    with monkeypatch.context() as patch:
+        patch.setattr(StyleRecord, "finish", interrupt)
+        assert pictures(*command).code == 130
+    assert (pictures.folder / "out/a.png").exists()
+    assert "1 exists" not in pictures(*command).err
+    assert "1 exists" in pictures(*command).err
+
+
+def test_a_full_disk_ends_the_run(pictures, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("PIL.Image.Image.save", fail)
+    done = pictures("style", "photos", "--like", "painted-5", "-o", "out")
+    assert done.code == 1
+    assert done.err.splitlines() == ["Error: out/a.png: No space left on device"]
+
+
+def interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_transparent_picture_stays_so(pictures):
@@ -162,9 +219,6 @@ def test_too_little_memory_proposes_a_size(pictures, monkeypatch):
 
 
 def test_an_interruption_leaves_nothing_half_written(pictures, monkeypatch):
-    def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr("PIL.Image.Image.save", interrupt)
     done = pictures("style", "photos/a.png", "--like", "painted-1", "-o", "out.png")
     assert done.code == 130
