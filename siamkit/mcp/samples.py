@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,13 +50,15 @@ class Samples:
                 hint="the user has to name folders: `siamkit mcp FOLDER`; or send a data URL,"
                 " data:image/png;base64,…",
             )
-        path = expand(Path(sample))
-        for folder in self.folders:  # a relative path is looked up in each
-            candidate = real(folder / path)
-            if candidate.is_relative_to(folder) and (path.is_absolute() or candidate.exists()):
-                return candidate
+        with suppress(OSError, ValueError):  # too long a name, or one with a NUL
+            path = expand(Path(sample))
+            for folder in self.folders:  # a relative path is looked up in each
+                candidate = real(folder / path)
+                if candidate.is_relative_to(folder) and (path.is_absolute() or candidate.exists()):
+                    return candidate
         allowed = ", ".join(map(str, self.folders))
-        raise BadInput(f"{sample} is not a file in {allowed}", hint="only files there may be read")
+        message = f"{sample[:SHOWN]} is not a file in {allowed}"
+        raise BadInput(message, hint="only files there may be read")
 
     def take_each(self, samples: Sequence[str], kind: Kind) -> Iterator[Source]:
         """Yield each sample as `take` returns it; for one that it refuses, its error when read."""

@@ -121,7 +121,10 @@ def test_enrolment_reports_each_sample(tiles, tmp_path):
     assert "missing.png is not a file in" in done["results"][2]["error"]
 
 
-@pytest.mark.parametrize("sample", ["../secret.png", "{}/secret.png", "link.png", "~/x.png", "/"])
+OUTSIDE = ["../secret.png", "{}/secret.png", "link.png", "~/x.png", "/", "a\0b", "a" * 5000]
+
+
+@pytest.mark.parametrize("sample", OUTSIDE)
 def test_no_file_outside_of_the_folders_is_read(tiles, tmp_path, sample):
     (tmp_path / "open" / "link.png").symlink_to(tmp_path / "secret.png")
     arguments = {"gallery": "tiles", "sample": sample.format(tmp_path)}
