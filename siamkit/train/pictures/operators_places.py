@@ -17,10 +17,10 @@ MAX_POOLS = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.m
 MEAN_POOLS = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
 
 
-def _pad(
-    attributes: Attributes, planes: Tensor, kernel: Sequence[int], value: float = 0.0
-) -> Tensor:
-    """Pad the places of (n, c, …) as `auto_pad` or `pads` say."""
+def _edges(
+    attributes: Attributes, planes: Tensor, kernel: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """Return the padding before and after the places of (n, c, …), by `auto_pad` or `pads`."""
     count = len(kernel)
     strides = attributes.get("strides", (1,) * count)
     dilations = attributes.get("dilations", (1,) * count)
@@ -38,6 +38,14 @@ def _pad(
     else:
         pads = attributes.get("pads", (0,) * 2 * count) if mode == b"NOTSET" else (0,) * 2 * count
         begins, ends = list(pads[:count]), list(pads[count:])
+    return begins, ends
+
+
+def _pad(
+    attributes: Attributes, planes: Tensor, kernel: Sequence[int], value: float = 0.0
+) -> Tensor:
+    """Pad the places of (n, c, …) as `auto_pad` or `pads` say."""
+    begins, ends = _edges(attributes, planes, kernel)
     if not any(begins + ends):
         return planes
     flat = [edge for pair in zip(begins[::-1], ends[::-1], strict=True) for edge in pair]
@@ -48,10 +56,10 @@ def convolve(attributes: Attributes, planes: Tensor, kernel: Tensor, bias: Any =
     count = kernel.ndim - 2
     strides = tuple(attributes.get("strides", (1,) * count))
     dilations = tuple(attributes.get("dilations", (1,) * count))
-    pads = list(attributes.get("pads", ()))
+    begins, ends = _edges(attributes, planes, kernel.shape[2:])
     padding: Any = 0
-    if attributes.get("auto_pad", b"NOTSET") == b"NOTSET" and pads[:count] == pads[count:]:
-        padding = tuple(pads[:count]) or 0  # faster than a padded copy
+    if begins == ends:
+        padding = tuple(begins)  # faster than a padded copy
     else:
         planes = _pad(attributes, planes, kernel.shape[2:])
     groups = attributes.get("group", 1)
