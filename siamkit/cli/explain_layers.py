@@ -16,6 +16,7 @@ from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
     from siamkit.cli.options.base import F
+    from siamkit.flows.layers import ChannelView
 
 TOKENS_SHOWN = 8  # of a text, those with most of the attention
 ERRORS_SHOWN = 20
@@ -146,7 +147,7 @@ def explain_layers(
     if as_json:
         emit_json(explanation.to_dict())
     elif isinstance(explanation, sk.LayersExplanation):
-        _print(explanation, has_page=output is not None)
+        _print(explanation, are_chosen=bool(shown.channels), has_page=output is not None)
     else:
         _print_attention(explanation, has_page=output is not None)
     if output:
@@ -170,8 +171,8 @@ def _read_samples(origin: str | None, texts: Sequence[Path | str]) -> list[Any] 
     return [*texts, *sources]
 
 
-def _print(shown: sk.LayersExplanation, *, has_page: bool) -> None:
-    """Print what the layers are; then, of those shown, the channels that stand out."""
+def _print(shown: sk.LayersExplanation, *, are_chosen: bool, has_page: bool) -> None:
+    """Print what the layers are; then, of those shown, the channels chosen or that stand out."""
     for line in shown.lines:
         echo(line)
     echo()
@@ -189,14 +190,14 @@ def _print(shown: sk.LayersExplanation, *, has_page: bool) -> None:
             " give FILE or --from FOLDER to see what they respond to"
         )
         return
-    head = ["layer", "operators", "channels", "sees", "channels that stand out"]
+    listed = "channels chosen" if are_chosen else "channels that stand out"
+    head = ["layer", "operators", "channels", "sees", listed]
     rows = []
     for view in shown.views:
         sees = shown.describe_field(view)
-        standing = [_describe(channel) for channel in view.channels]
-        rows.append(
-            [view.layer.name, view.layer.op, view.layer.channels, sees, ", ".join(standing)]
-        )
+        standing = [_describe(channel, shown.samples) for channel in view.channels]
+        cell = ", ".join(standing) or "none: each responds alike to every place"
+        rows.append([view.layer.name, view.layer.op, view.layer.channels, sees, cell])
     table(head, rows)
     if shown.samples:
         echo("σ: how far the strongest places lie above the channel's mean, in standard deviations")
@@ -204,9 +205,10 @@ def _print(shown: sk.LayersExplanation, *, has_page: bool) -> None:
         echo("-o FILE.html shows them, --json lists every place")
 
 
-def _describe(channel: Any) -> str:
-    spread = channel.stands_out
-    return str(channel.channel) if spread is None else f"{channel.channel} ({spread:.0f} σ)"
+def _describe(channel: ChannelView, samples: int) -> str:
+    if channel.stands_out is not None:
+        return f"{channel.channel} ({channel.stands_out:.0f} σ)"
+    return f"{channel.channel} (all places alike)" if samples else str(channel.channel)
 
 
 def _size(numbers: Sequence[int]) -> str:

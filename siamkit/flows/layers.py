@@ -52,7 +52,7 @@ class ChannelView:
     """A channel of a layer: where it is strongest in the set, and in the file."""
 
     channel: int
-    stands_out: float | None  # standard deviations above its mean over the set
+    stands_out: float | None  # standard deviations above its mean over the set; None: all alike
     places: tuple[Place, ...]
     response: Map | None  # to the file; its least along the edges, where padding counts
     highest: float | None  # of that
@@ -255,7 +255,8 @@ def _view(
     shown, energy = [], None
     for channel in channels:
         response = respond(probe, layer, probe.maps[number][channel]) if probe else None
-        stands_out = float(selectivity[channel]) if selectivity is not None else None
+        spread = -np.inf if selectivity is None else float(selectivity[channel])
+        stands_out = spread if np.isfinite(spread) else None
         highest = float(response.max()) if response is not None else None
         own = tuple(places.get((number, channel), ()))
         shown.append(ChannelView(channel, stands_out, own, response, highest))

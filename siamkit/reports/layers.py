@@ -38,6 +38,7 @@ _READ = (
     " channel sees nearly all of the {noun}, it is lit where the channel responds at least half as"
     " strongly as at its strongest. Edges, where the network sees padding, do not count."
 )
+_ALIKE = "<p>No channel stands out: each responds alike to every place.</p>"
 _FILE = "Brighter blocks respond more strongly, each layer on its own scale."
 
 
@@ -97,7 +98,7 @@ def _through_the_layers(shown: LayersExplanation) -> str:
 
 def _layer(view: LayerView, shown: LayersExplanation) -> str:
     layer = view.layer
-    channels = "".join(_channel(channel, shown) for channel in view.channels)
+    channels = "".join(_channel(channel, shown) for channel in view.channels) or _ALIKE
     return (
         f"<section><h2>{escaped(layer.name)} <small class=soft>{escaped(layer.op)},"
         f" {layer.channels:,} channels</small></h2>"
@@ -117,6 +118,8 @@ def _channel(channel: ChannelView, shown: LayersExplanation) -> str:
     facts_line = []
     if channel.stands_out is not None:
         facts_line.append(f"its strongest places lie {channel.stands_out:.1f} σ above its mean")
+    elif shown.samples:
+        facts_line.append("it responds alike to every place of the set")
     if channel.highest is not None:
         facts_line.append(f"{channel.highest:.2f} at most in {to_path(shown.file).name}")
     cells = []

@@ -90,6 +90,23 @@ def test_one_example_through_the_layers(shell, modality):
             assert channel.response.max() > channel.response.min()
 
 
+def test_blank_pictures_are_said_to_make_no_channel_stand_out(shell):
+    (shell.folder / "set").mkdir()
+    Image.new("RGB", (112, 112), "grey").save(shell.folder / "set" / "blank.png")
+    blank = ("explain", "--layers", "-m", "images", "--layer", "1")
+    done = shell(*blank, "set/blank.png", "-o", "out.html")
+    assert done.code == 0, done.err
+    assert "channels that stand out" in done.out
+    assert "none: each responds alike to every place" in done.out
+    assert "No channel stands out" in (shell.folder / "out.html").read_text()
+    chosen = (*blank, "--from", "set", "--channels", "2")
+    done = shell(*chosen)
+    assert "channels chosen" in done.out
+    assert "2 (all places alike)" in done.out
+    (view,) = json.loads(shell(*chosen, "--json").out, parse_constant=pytest.fail)["shown"]
+    assert view["channels"][0]["stands_out"] is None
+
+
 def test_layers_are_listed_without_files(shell):
     done = shell("explain", "--layers", "-m", "faces")
     assert done.code == 0, done.err
