@@ -30,7 +30,7 @@ SIDE, GAP = 104, 6  # px of a picture in a sheet; between two
 SHOWN = {  # file -> layer and its channels, in rows; picked by eye among those that stand out
     "layers-early.jpg": ("layer 4", (3, 58, 89, 37)),
     "layers-middle.jpg": ("layer 16", (113, 64, 129, 66)),
-    "layers-late.jpg": ("layer 34", (287, 542, 581)),
+    "layers-late.jpg": ("layer 34", (287, 542)),
 }
 COLUMNS = {"layers-early.jpg": 6, "layers-middle.jpg": 5, "layers-late.jpg": 4}
 THROUGH = "chelsea.png"  # the photograph that is shown through the layers
