@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,11 +9,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from siamkit.errors import BadInput, MissingWeights
+from siamkit.errors import BadInput
 from siamkit.sdk.extras import require_extra
-from siamkit.sdk.hub import PATIENCE
-from siamkit.sdk.quiet import quiet
 from siamkit.sdk.torch_export import first_line, hash_weights
+from siamkit.sdk.torchvision_hub import open_network
 from siamkit_objects.label_files import read_labels
 
 BACKGROUND = "__background__"
@@ -63,7 +61,7 @@ def open_original(model: str, labels: Path | None) -> Original:
     elif labels is not None:
         raise BadInput(f"torchvision's weights of {name} have labels: leave out --labels")
     else:
-        network = _fetch(models, name, default)
+        network = open_network(models, name, default, "use {}")
     # RetinaNet scores each class for itself, its unused background too.
     first = int(kind == "detection" and type(network).__name__ != "RetinaNet")
     digest = hash_weights(network)
@@ -106,26 +104,6 @@ def _clear_eps(network: Any) -> None:
     for module in network.modules():
         if type(module).__name__ == "BatchNorm2d":
             module.eps = 0.0
-
-
-def _fetch(models: Any, name: str, weights: Any) -> Any:
-    """Open a network with weights of torchvision's hub, or its cache."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        with quiet():
-            return models.get_model(name, weights=weights)
-    except MemoryError:
-        raise
-    except Exception as error:  # of urllib, the system, or a hash that differs
-        raise MissingWeights(
-            f"the weights of {name} are not in torch's cache, and cannot be fetched from"
-            f" {weights.url.split('/')[2]} ({type(error).__name__})",
-            hint=f"fetch {weights.url} where there is a network, then use"
-            f" torchvision:{name}@{weights.url.rsplit('/', 1)[1]}",
-        ) from error
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _read_state(path: Path) -> dict[str, Any]:

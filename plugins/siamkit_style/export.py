@@ -6,7 +6,6 @@ Convolutional Neural Networks" (CVPR 2016): the first of each resolution, relu1_
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
@@ -16,15 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.errors import BadInput, MissingWeights
+from siamkit.errors import BadInput
 from siamkit.sdk.extras import require_extra
 from siamkit.sdk.graph_writer import TYPES, GraphWriter, Port
-from siamkit.sdk.hub import PATIENCE
 from siamkit.sdk.model_folder import Card, write_folder
 from siamkit.sdk.onnx import OnnxEncoder
 from siamkit.sdk.picture_recipe import prepare, read_recipe
-from siamkit.sdk.quiet import quiet
 from siamkit.sdk.torch_export import first_line, hash_weights, require_same
+from siamkit.sdk.torchvision_hub import open_network
 from siamkit_style.statistics import PREPROCESSING, SIDE, append_gram, gram_size, projection
 
 NETWORKS = ("vgg11", "vgg13", "vgg16", "vgg19")
@@ -55,29 +53,11 @@ def open_vgg(model: str) -> tuple[Any, str, str]:
         place = Path(file).name
     else:
         weights = models.get_model_weights(name).DEFAULT
-        network, licence, place = _fetch(models, name, weights), LICENCE, weights.name
+        command = f"run `siamkit encoders add styles {{}} --name {name}`"
+        network = open_network(models, name, weights, command)
+        licence, place = LICENCE, weights.name
     source = f"torchvision:{name}@{place}, SHA-256 {hash_weights(network)}"
     return network.features.eval(), licence, source
-
-
-def _fetch(models: Any, name: str, weights: Any) -> Any:
-    """Open a network with torchvision's weights, from torch's cache or its hub."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        with quiet():
-            return models.get_model(name, weights=weights)
-    except MemoryError:
-        raise
-    except Exception as error:  # of urllib, the system, or a hash that differs
-        raise MissingWeights(
-            f"the weights of {name} are not in torch's cache, and cannot be fetched from"
-            f" {weights.url.split('/')[2]} ({type(error).__name__})",
-            hint=f"fetch {weights.url} where there is a network, then add"
-            f" torchvision:{name}@{weights.url.rsplit('/', 1)[1]} --name {name}",
-        ) from error
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _read(models: Any, name: str, path: Path) -> Any:
@@ -89,9 +69,9 @@ def _read(models: Any, name: str, path: Path) -> Any:
     network = models.get_model(name, weights=None)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        own = {key: value for key, value in state.items() if key.startswith("features.")}
+        convolutions = {key: value for key, value in state.items() if key.startswith("features.")}
         network.features.load_state_dict(
-            {key.removeprefix("features."): value for key, value in own.items()}
+            {key.removeprefix("features."): value for key, value in convolutions.items()}
         )
     except MemoryError:
         raise
