@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Standard deviation of a colour channel, 0 to 255. The least of 200 pictures (Caltech-101, COIL-20)
-# is 19.
-LEAST_SHADES, GOOD_SHADES = 1.0, 20.0
 LITE0, DETAIL, FUSED, TIMM = "efficientnet-lite0", "detail", "fused", "timm"
 KEYPOINTS = "keypoints"
 
@@ -67,15 +64,9 @@ class Images:
 
     def assess(self, medium: Image, region: Region) -> Quality:
         """Refuse a picture of a single colour: the network sees nothing in it."""
-        from PIL import Image as pil
-        from PIL import ImageStat
+        from siamkit.sdk.blank_pictures import assess_shades
 
-        picture = pil.fromarray(self.crop(medium, region).pixels)
-        shades = max(ImageStat.Stat(picture).stddev)  # numpy takes eight times the memory
-        is_blank = shades < LEAST_SHADES
-        problems = ("the picture has a single colour",) if is_blank else ()
-        score = min(1.0, shades / GOOD_SHADES)
-        return Quality(round(score, 4), problems, {"shades": round(shades, 1)}, not is_blank)
+        return assess_shades(self.crop(medium, region), "the picture has a single colour")
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
         """Open an encoder folder. Raises MissingWeights for None: this plugin ships no weights."""

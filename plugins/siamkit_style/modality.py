@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
     from siamkit_style.renderer import StyleRenderer
 
-# Standard deviation of a colour channel, 0 to 255. A flat colour has less than 1, from a JPEG too.
-LEAST_SHADES, GOOD_SHADES = 1.0, 20.0
 MOMENTS = "moments"
 TORCHVISION = "torchvision"
 
 
 class Styles:
-    """How pictures are painted or made, not what they show: strokes, textures, colours.
+    """Styles of pictures: strokes, textures and colours, whatever the pictures show.
 
     There is no detector: a picture, or a box given by the user, is compared as a whole.
     """
@@ -58,15 +56,11 @@ class Styles:
 
     def assess(self, medium: Image, region: Region) -> Quality:
         """Refuse a picture of a single colour: it has no texture to take statistics of."""
-        from PIL import Image as pil
-        from PIL import ImageStat
+        from siamkit.sdk.blank_pictures import assess_shades
 
-        picture = pil.fromarray(self.crop(medium, region).pixels)
-        shades = max(ImageStat.Stat(picture).stddev)
-        is_blank = shades < LEAST_SHADES
-        problems = ("the picture has a single colour, and so no style",) if is_blank else ()
-        score = min(1.0, shades / GOOD_SHADES)
-        return Quality(round(score, 4), problems, {"shades": round(shades, 1)}, not is_blank)
+        return assess_shades(
+            self.crop(medium, region), "the picture has a single colour, and so no style"
+        )
 
     def encoder(self, folder: Path | None = None) -> OnnxEncoder[Image]:
         """Open an encoder folder. Raises MissingWeights for None: `build` writes the default."""
