@@ -16,12 +16,17 @@ from siamkit.store.uploads import OWN
 migrations = Migrations("siamkit")
 
 
+def _execute_all(db: Database, statements: str) -> None:
+    """Execute SQL statements, each of which ends in ;;: those of triggers have ; inside."""
+    for statement in statements.split(";;"):
+        if statement.strip():
+            db.execute(statement)
+
+
 @migrations()
 def m001_initial(db: Database) -> None:
     """Spaces, galleries, identities, samples, templates, and the log that indexes replay."""
-    for statement in _INITIAL.split(";;"):
-        if statement.strip():
-            db.execute(statement)
+    _execute_all(db, _INITIAL)
 
 
 @migrations()
@@ -112,9 +117,7 @@ _IMMUTABLE = _INITIAL.split(";;")[-2]
 @migrations()
 def m003_observations(db: Database) -> None:
     """Scores of queries, and of the gallery's own samples at calibration, to detect drift."""
-    for statement in _OBSERVATIONS.split(";;"):
-        if statement.strip():
-            db.execute(statement)
+    _execute_all(db, _OBSERVATIONS)
 
 
 _OBSERVATIONS = """
@@ -181,9 +184,7 @@ CREATE TABLE find_calibrations (            -- false positive rates per picture
 @migrations()
 def m007_merged(db: Database) -> None:
     """Record the former identities of merged samples, so that a merger can be undone."""
-    for statement in _MERGED.split(";;"):
-        if statement.strip():
-            db.execute(statement)
+    _execute_all(db, _MERGED)
 
 
 _MERGED = """
@@ -211,9 +212,7 @@ def m008_merged_onward(db: Database) -> None:
 @migrations()
 def m009_reviews(db: Database) -> None:
     """Decisions of a reviewer, each of which can be undone, and samples that wait for one."""
-    for statement in _REVIEWS.split(";;"):
-        if statement.strip():
-            db.execute(statement)
+    _execute_all(db, _REVIEWS)
 
 
 _REVIEWS = """
