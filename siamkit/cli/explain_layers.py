@@ -42,14 +42,14 @@ class LayerOptions:
 
     def require_layers(self) -> None:
         """Raise UsageError for an option that means nothing without --layers."""
-        given = {
+        values = {
             "--from": self.origin,
             "--layer": self.names,
             "--channels": self.channels,
             "-k": self.places,
             "--maximise": self.maximise,
         }
-        if alone := [name for name, value in given.items() if value]:
+        if alone := [name for name, value in values.items() if value]:
             raise click.UsageError(f"{alone[0]} needs --layers.")
 
 
@@ -140,6 +140,16 @@ def explain_layers(
             detector=options.default_or_none(models.detector),
             progress=progress,
         )
+    _show(explanation, shown, output, as_json)
+
+
+def _show(
+    explanation: sk.LayersExplanation | sk.AttentionExplanation,
+    shown: LayerOptions,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Print an explanation and its errors, and save its page."""
     for error in explanation.errors[:ERRORS_SHOWN]:
         stderr(f"Error: {error}")
     if (more := len(explanation.errors) - ERRORS_SHOWN) > 0:

@@ -100,10 +100,7 @@ def style(
     """
     request = StyleRequest(**values)
     if styles:
-        named = ws.named_styles(request.modality)
-        rows = [{"name": name, "description": text} for name, text in named.items()]
-        print_rows(as_json, rows, ["name", "description"])
-        return 0
+        return list_styles(ws, request.modality, as_json)
     descent.check()
     request.check(needs_style=not descent.reconstruct)
     if descent.is_used:
@@ -128,6 +125,14 @@ def style(
     for line in tally.hints(request):
         stderr(line)
     return tally.exit_code()
+
+
+def list_styles(ws: sk.Workspace, modality: str, as_json: bool) -> int:
+    """Print the named styles of a modality."""
+    named = ws.named_styles(modality)
+    rows = [{"name": name, "description": text} for name, text in named.items()]
+    print_rows(as_json, rows, ["name", "description"])
+    return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class LayerView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayersExplanation(Presentable):
-    """What the layers of an encoder respond to.
+    """Layers of an encoder, and the places that they respond to most.
 
     Examples:
         >>> shown = ws.layers("faces", "collins-1.png")
@@ -97,7 +97,7 @@ class LayersExplanation(Presentable):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What the layers are, for people; then what was shown to them, if anything was."""
+        """Describe the layers for people, then the samples shown to them, if there were any."""
         networks = len(split_networks(self.layers))
         count = f"{len(self.layers)} layers" + (f" in {networks} networks" if networks > 1 else "")
         first, last = self.layers[0], self.layers[-1]
@@ -110,8 +110,8 @@ class LayersExplanation(Presentable):
         line = (
             f"{count}, {len(self.views)} shown: their places see {sizes[0]} early, {sizes[1]} late"
         )
-        shown = [f"{self.samples:,} {self.noun if self.samples == 1 else self.noun + 's'}"]
-        return line, ", and ".join([*(shown if self.samples else ()), *filter(None, [self.file])])
+        count = f"{self.samples:,} {self.noun if self.samples == 1 else self.noun + 's'}"
+        return line, ", and ".join(filter(None, [count if self.samples else "", self.file]))
 
     @property
     def noun(self) -> str:
@@ -165,22 +165,19 @@ def show_layers(
     layers = spatial_layers(pipeline)
     chosen = _choose_layers(layers, choice)
     run = LayerRun(pipeline, chosen)
-    probe = None
+    name, probe = "", None
     if file is not None:
         name, crop = crop_of(pipeline, file)
-        probe = name, next(run.run([crop]))
+        probe = next(run.run([crop]))
     survey = Survey(run, pipeline, samples, choice.places)
     survey.read(progress)
-    first = probe[1] if probe else survey.first
+    first = probe or survey.first
     if first is None:
         raise BadInput("there is nothing to show the layers", hint="give a file, or a set")
-    picked = [
-        _pick(number, layer, choice, survey, probe[1] if probe else None)
-        for number, layer in enumerate(chosen)
-    ]
+    picked = [_pick(number, layer, choice, survey, probe) for number, layer in enumerate(chosen)]
     places = survey.cut(picked, progress)
     views = tuple(
-        _view(number, layer, picked[number], places, survey, probe[1] if probe else None, first)
+        _view(number, layer, picked[number], places, survey, probe, first)
         for number, layer in enumerate(chosen)
     )
     return LayersExplanation(
@@ -189,8 +186,8 @@ def show_layers(
         tuple(layers),
         views,
         survey.used,
-        probe[0] if probe else "",
-        probe[1].picture if probe else None,
+        name,
+        probe.picture if probe else None,
         tuple(survey.errors),
         pipeline.modality.kind,
     )
@@ -252,19 +249,19 @@ def _view(
 ) -> LayerView:
     strongest = survey.strongest[number]
     selectivity = strongest.selectivity if survey.used else None
-    shown, energy = [], None
+    views, energy = [], None
     for channel in channels:
         response = respond(probe, layer, probe.maps[number][channel]) if probe else None
         spread = -np.inf if selectivity is None else float(selectivity[channel])
         stands_out = spread if np.isfinite(spread) else None
         highest = float(response.max()) if response is not None else None
-        own = tuple(places.get((number, channel), ()))
-        shown.append(ChannelView(channel, stands_out, own, response, highest))
+        strongest_places = tuple(places.get((number, channel), ()))
+        views.append(ChannelView(channel, stands_out, strongest_places, response, highest))
     if probe:
         mean_square = np.sqrt(np.square(probe.maps[number]).mean(axis=0))
         energy = respond(probe, layer, mean_square)
     sees, step, sees_all = _extent(layer, first)
-    return LayerView(layer, sees, step, sees_all, tuple(shown), energy)
+    return LayerView(layer, sees, step, sees_all, tuple(views), energy)
 
 
 def _extent(layer: Layer, view: View) -> tuple[tuple[float, float], tuple[float, float], bool]:

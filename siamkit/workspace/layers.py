@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from siamkit.flows.layer_attention import AttentionExplanation
     from siamkit.flows.layers import LayerChoice, LayersExplanation
     from siamkit.protocols import Source
+    from siamkit.store import Gallery
     from siamkit.store.samples import Sample
 
 
@@ -56,12 +57,7 @@ class LayerMethods(ComparisonMethods):
         pipeline, target = self._open_named(gallery_or_modality, detector)
         kind = pipeline.modality.kind
         file = None if source is None else take_source(source, "source", kind)
-        chosen: list[Source | Sample] = []
-        if samples is not None:
-            chosen += _take_files(samples, pipeline)
-        elif target is not None:
-            require_space(target, pipeline.encoder.fingerprint)
-            chosen += enrolled.of_gallery(self.store, target)
+        chosen = self._samples_to_show(pipeline, target, samples)
         if maximise and kind != "image":
             raise BadInput(
                 f"only what pictures maximise can be drawn, not {pipeline.modality.name}"
@@ -77,6 +73,17 @@ class LayerMethods(ComparisonMethods):
             return list_layers(pipeline)
         shown = show_layers(pipeline, chosen, file, choice or LayerChoice(), progress)
         return _maximise(pipeline, shown, progress) if maximise else shown
+
+    def _samples_to_show(
+        self, pipeline: Pipeline, target: Gallery | None, samples: Iterable[Input] | None
+    ) -> Sequence[Source | Sample]:
+        """Return the samples given, else those of a gallery, else none."""
+        if samples is not None:
+            return _take_files(samples, pipeline)
+        if target is None:
+            return []
+        require_space(target, pipeline.encoder.fingerprint)
+        return list(enrolled.of_gallery(self.store, target))
 
 
 def _maximise(
