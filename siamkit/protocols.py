@@ -369,7 +369,7 @@ class Assesses(Protocol[M_contra]):
 
 @runtime_checkable
 class StyleRenderer(Protocol[M]):
-    """What `Stylises.open_renderer` returns: one style, ready to render media in."""
+    """One style, ready to render media in; see `Stylises.open_renderer`."""
 
     def render(self, medium: M, strength: float = ..., progress: Progress = ...) -> M:
         """Return the content of a medium, of the same size, in the style.

@@ -40,7 +40,7 @@ NO_MEMORY = ("Failed to allocate memory", "bad_alloc")  # in messages of onnxrun
 
 
 class Affine(NamedTuple):
-    """What each normalised channel is multiplied by, and what is added: (1, channels, 1, 1)."""
+    """Factor and offset of each normalised channel, both (1, channels, 1, 1) float32."""
 
     scale: NDArray[np.float32]
     shift: NDArray[np.float32]

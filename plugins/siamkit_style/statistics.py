@@ -42,8 +42,8 @@ def projection(channels: int) -> NDArray[np.float32]:
 
 def gram_size(channels: int) -> int:
     """Return the number of values that `append_gram` makes of a layer."""
-    kept = min(channels, MOST_CHANNELS)
-    return kept * (kept + 1) // 2
+    rows = min(channels, MOST_CHANNELS)
+    return rows * (rows + 1) // 2
 
 
 def append_gram(graph: GraphWriter, layer: str, channels: int) -> str:
@@ -52,14 +52,14 @@ def append_gram(graph: GraphWriter, layer: str, channels: int) -> str:
     Signed square roots keep a few strong channels from outweighing the others; rows have norm 1.
     """
     matrix = projection(channels)
-    kept = matrix.shape[1]
+    width = matrix.shape[1]
     flat = graph.node("Reshape", layer, np.array([0, channels, -1]))
-    narrow = graph.node("MatMul", matrix.T.copy(), flat) if kept < channels else flat
+    narrow = graph.node("MatMul", matrix.T.copy(), flat) if width < channels else flat
     turned = graph.node("Transpose", narrow, perm=(0, 2, 1))
     gram = graph.node("MatMul", narrow, turned)
-    row = graph.node("Reshape", gram, np.array([0, kept * kept]))
-    rows, columns = np.triu_indices(kept)
-    half = graph.node("Gather", row, rows * kept + columns, axis=1)
+    row = graph.node("Reshape", gram, np.array([0, width * width]))
+    rows, columns = np.triu_indices(width)
+    half = graph.node("Gather", row, rows * width + columns, axis=1)
     roots = graph.node("Sqrt", graph.node("Abs", half))
     signed = graph.node("Mul", graph.node("Sign", half), roots)
     return graph.node("LpNormalization", signed, axis=-1, p=2)

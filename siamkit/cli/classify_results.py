@@ -87,10 +87,10 @@ class View:
                 lead = "" if assigned else f"nearest: {name}, "
                 limit = nearest.threshold
                 echo(lead + wording.describe_score(scale, score, limit, below, self.nouns))
-        if others := [match for match in region.classes if match.identity not in assigned][:NEXT]:
+        if unlikely := [match for match in region.classes if match.identity not in assigned][:NEXT]:
             named = ", ".join(
                 f"{one_line(match.identity, NAME)} {format_probability(match.probability)}"
-                for match in others
+                for match in unlikely
             )
             doubted = "likeliest tags" if region.tags else "if it is of a class"
             echo(f"{'then' if assigned else doubted}: {named}")

@@ -80,7 +80,7 @@ class Tiled:
 def tiles(width: int, height: int, size: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield the tiles of a picture: left, top, right, bottom in px, evenly spread, row by row.
 
-    Tiles overlap by a quarter of their side or more. None if the picture is no larger than one.
+    Tiles overlap by a quarter of their side or more. Yields nothing if the picture fits into one.
     """
     if max(width, height) <= size:
         return

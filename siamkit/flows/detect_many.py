@@ -22,7 +22,7 @@ class Output(Protocol):
     """Files that are written while many sources are searched: see siamkit.reports.region_files."""
 
     def begin(self, kind: str, labels: Sequence[str], name: str, *, several: bool) -> None:
-        """Prepare to write what is found. Raises BadInput for what cannot be written.
+        """Prepare to write regions. Raises BadInput for files that cannot be written.
 
         kind: of the sources. labels: that regions may have. name: of regions without a label.
         several: there is more than one source, or a folder of them.

@@ -38,7 +38,7 @@ class TextAttention:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AttentionExplanation(Presentable):
-    """What the layers of a text encoder attend to.
+    """The attention of a text encoder's layers to each token of some texts.
 
     Examples:
         >>> shown = ws.layers("questions", "How do I log in?")
@@ -79,16 +79,16 @@ def show_attention(pipeline: Pipeline, texts: Sequence[Source | Sample]) -> Atte
     encoder, graph = read_encoder(pipeline)
     if not hasattr(encoder, "tokens"):
         raise PluginError(f"{registry.describe(pipeline.modality)}: its encoder shows no tokens")
-    found = _find_attention(read_graph(graph))
-    if not found:
+    layers = _find_attention(read_graph(graph))
+    if not layers:
         raise BadInput(
             f"encoder {pipeline.encoder.fingerprint} has no layer of attention that can be read",
             hint="`siamkit explain A B` shows which words count, whatever the encoder",
         )
-    names = list(dict.fromkeys(name for layer in found for name in layer.tensors))
+    names = list(dict.fromkeys(name for layer in layers for name in layer.tensors))
     tensors = getattr(encoder, "tensors", None)
     session = encoder_session(cut(graph, names), intra=1, tensors=tensors)
-    shown: list[TextAttention] = []
+    attentions: list[TextAttention] = []
     errors: list[SiamkitError] = []
     if len(texts) > MOST_TEXTS:
         log.warning(f"the first {MOST_TEXTS} of {len(texts):,} texts are shown")
@@ -100,15 +100,15 @@ def show_attention(pipeline: Pipeline, texts: Sequence[Source | Sample]) -> Atte
             continue
         tokens = tuple(encoder.tokens(text))
         outputs = dict(zip(names, run_guarded(session, dict(encoder.inputs([text]))), strict=True))
-        rows = [_share(layer, outputs, len(tokens)) for layer in found]
+        rows = [_share(layer, outputs, len(tokens)) for layer in layers]
         shares = np.stack([row for row in rows if row is not None] or [np.zeros(len(tokens))])
-        shown.append(TextAttention(name, tokens, shares.astype(np.float32)))
-    if errors and not shown:
+        attentions.append(TextAttention(name, tokens, shares.astype(np.float32)))
+    if errors and not attentions:
         raise errors[0]
-    count = len(shown[0].shares) if shown else len(found)
+    count = len(attentions[0].shares) if attentions else len(layers)
     fingerprint = pipeline.encoder.fingerprint
     return AttentionExplanation(
-        pipeline.modality.name, fingerprint, count, tuple(shown), tuple(errors)
+        pipeline.modality.name, fingerprint, count, tuple(attentions), tuple(errors)
     )
 
 
@@ -126,7 +126,7 @@ def _find_attention(graph: Graph) -> list[_Attention]:
 
 
 def _share(layer: _Attention, outputs: dict[str, Any], tokens: int) -> NDArray[Any] | None:
-    """Return (tokens,) shares; None for a softmax that is no attention between tokens."""
+    """Return (tokens,) shares; None for a softmax of something else."""
     arrays = [outputs[name] for name in layer.tensors]
     if not layer.heads:
         weights = arrays[0]

@@ -31,7 +31,7 @@ MEL_PERCENTILES = (1, 99)  # of a spectrogram's values: black and white of its p
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """How an input of the network lies in its picture: its axes, and the size of an element."""
+    """Axes of a network's input, and the picture that they are shown on."""
 
     rows: int  # axis of the input, the batch counted
     columns: int
@@ -132,7 +132,7 @@ class LayerRun:
                 yield from (replace(view, medium=number) for view in self.run([crop]))
             return
         array = inputs[self.layers[0].input]
-        each = max(1, len(array) // len(crops))  # views of a medium
+        views = max(1, len(array) // len(crops))  # views of a medium
         for number in range(len(array)):
             maps = [
                 _maps(output, layer, number)
@@ -143,7 +143,7 @@ class LayerRun:
             shape = array[number].shape[rows], array[number].shape[columns]
             height, width = picture.shape[:2]
             canvas = Canvas(rows + 1, columns + 1, flipped, shape, (height, width))
-            yield View(number // each, number % each, picture, canvas, tuple(maps))
+            yield View(number // views, number % views, picture, canvas, tuple(maps))
 
 
 def spatial_layers(pipeline: Pipeline) -> list[Layer]:
@@ -167,8 +167,8 @@ def _maps(output: NDArray[Any], layer: Layer, number: int) -> Maps:
     import numpy as np
 
     order = [1, *layer.tensor_axes]
-    rest = [axis for axis in range(1, output.ndim) if axis not in order]
-    arranged = output[number].transpose([axis - 1 for axis in [*order, *rest]])
+    remaining = [axis for axis in range(1, output.ndim) if axis not in order]
+    arranged = output[number].transpose([axis - 1 for axis in [*order, *remaining]])
     shape = arranged.shape[: len(order)] + (1,) * (3 - len(order))
     maps = np.ascontiguousarray(arranged.reshape(shape[:3]), dtype=np.float32)
     return maps if layer.unbounded == layer.tensor else np.maximum(maps, 0)
@@ -189,9 +189,9 @@ def picture_of(pipeline: Pipeline, array: NDArray[Any]) -> Pixels:
     """Return an input of the network, without the batch, as people see it."""
     import numpy as np
 
-    own = getattr(pipeline.modality, "picture", None)
-    if own is not None:
-        pixels: Pixels = own(array)
+    draw = getattr(pipeline.modality, "picture", None)
+    if draw is not None:
+        pixels: Pixels = draw(array)
         return pixels
     rows, columns, flipped = _axes(pipeline, array)
     colours = [axis for axis in range(array.ndim) if axis not in (rows, columns)]

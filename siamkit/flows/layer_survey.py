@@ -99,20 +99,20 @@ class Survey:
         self, picked: Sequence[Sequence[int]], progress: Progress
     ) -> dict[tuple[int, int], list[Place]]:
         """Return the places of picked channels, by layer and channel, the strongest first."""
-        wanted: dict[tuple[int, int], list[_Wanted]] = {}  # by sample, and view of it
+        requests: dict[tuple[int, int], list[_Wanted]] = {}  # by sample, and view of it
         for number, channels in enumerate(picked):
             for channel in channels:
                 for rank, strong in enumerate(self.strongest[number].ranked(channel)):
                     item = _Wanted(number, channel, rank, strong)
-                    wanted.setdefault(self._views[strong.picture], []).append(item)
+                    requests.setdefault(self._views[strong.picture], []).append(item)
         places: dict[tuple[int, int], dict[int, Place]] = {}
-        numbers = sorted({sample for sample, _ in wanted})
+        numbers = sorted({sample for sample, _ in requests})
         for samples, views in self._runs(numbers, progress, "cutting out places"):
             for view in views:
                 sample = samples[view.medium]
-                for item in wanted.get((sample, view.number), ()):
-                    shown = self._place(view, item, self._name(sample))
-                    places.setdefault((item.layer, item.channel), {})[item.rank] = shown
+                for item in requests.get((sample, view.number), ()):
+                    place = self._place(view, item, self._name(sample))
+                    places.setdefault((item.layer, item.channel), {})[item.rank] = place
         return {key: [ranked[rank] for rank in sorted(ranked)] for key, ranked in places.items()}
 
     def _place(self, view: View, item: _Wanted, source: str) -> Place:

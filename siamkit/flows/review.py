@@ -102,7 +102,7 @@ def decide(store: Store, gallery: Gallery, subject: str, choice: Choice) -> None
 
 
 def parse_subject(subject: str) -> tuple[str, list[int]]:
-    """Return the kind and the ids of a subject. Raises BadInput if it is none."""
+    """Return the kind and the ids of a subject. Raises BadInput for another text."""
     kind, *numbers = subject.split()[:3] or [""]
     known = any(kind in kinds for kinds in QUEUES.values())
     if not known or not numbers or not all(number.isdecimal() for number in numbers):

@@ -31,7 +31,7 @@ log = logging.getLogger("siamkit")
 
 @dataclass(frozen=True, slots=True)
 class StyleSettings:
-    """How a picture is rendered."""
+    """Options of rendering a picture in a style."""
 
     strength: float = 1.0  # in [0, 1]; at 0 a picture keeps its own style
     preserve_colour: bool = False  # only the brightness changes

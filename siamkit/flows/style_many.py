@@ -22,7 +22,7 @@ OPAQUE = (".jpg", ".jpeg")  # formats without transparency
 
 @dataclass(frozen=True, slots=True)
 class StyleFiles:
-    """Where pictures are saved: one in a file, or several in a folder, named after their sources.
+    """Files to save pictures in: one file, or a folder, with names after the sources.
 
     In a folder, a picture that was painted of the same source in the same style is left, and no
     other is replaced, unless they are to be overwritten: an interrupted run goes on where it

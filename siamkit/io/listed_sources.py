@@ -62,7 +62,7 @@ def has_folder(paths: Iterable[Source]) -> bool:
 def find_replaced(targets: Iterable[Path], sources: Iterable[Source]) -> Path | None:
     """Return the first of the files to write that is a source, by whatever name; None if none is.
 
-    Sources that are no files count for nothing.
+    Sources other than files are passed over.
     """
     paths = (Path(source) for source in sources if not isinstance(source, bytes))
     read = {identity for path in paths for identity in _identify(pages.split(path)[0])}

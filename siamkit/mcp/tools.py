@@ -62,13 +62,15 @@ class Tools:
         offset: Annotated[int, Field(ge=0)] = 0,
     ) -> Facts:
         """List the identities of a gallery by label, a hundred at a time."""
-        wanted = containing.casefold()
+        part = containing.casefold()
         holdings = [
-            each for each in self.ws.identities(gallery) if wanted in each.identity.casefold()
+            holding
+            for holding in self.ws.identities(gallery)
+            if part in holding.identity.casefold()
         ]
         page = holdings[offset : offset + PAGE]
         following = offset + PAGE if offset + PAGE < len(holdings) else None
-        rows = [{"identity": each.identity, "samples": each.samples} for each in page]
+        rows = [{"identity": holding.identity, "samples": holding.samples} for holding in page]
         return {"total": len(holdings), "next_offset": following, "identities": rows}
 
     def query(
@@ -103,8 +105,8 @@ class Tools:
     def find(self, gallery: Gallery, picture: Sample) -> Facts:
         """Find every place in a picture that shows something enrolled in a gallery of pictures."""
         searched = self.ws.find(gallery, self.samples.take(picture, "image"))
-        shown = ", ".join(searched.identities) or "nothing that is enrolled"
-        return {"answer": shown, "gallery": gallery, **searched.to_dict()}
+        names = ", ".join(searched.identities) or "nothing that is enrolled"
+        return {"answer": names, "gallery": gallery, **searched.to_dict()}
 
     def find_duplicates(self, modality: Modality, samples: SampleList) -> Facts:
         """Find the samples of a list that are the same as others of it, in groups."""
@@ -119,17 +121,17 @@ class Tools:
         named = zip(samples, sources, strict=True)
         items = [Item(line, name[:SHOWN], source) for line, (name, source) in enumerate(named, 1)]
         lookups = list(self.ws.against(gallery, items))
-        count = len({each.item.line for each in lookups if each.duplicate})
+        count = len({lookup.item.line for lookup in lookups if lookup.duplicate})
         rows = [
             {
-                "line": each.item.line,
-                "sample": each.item.id,
-                "enrolled": each.duplicate,
-                "match": plain(each.match) if each.match else None,
-                "error": str(each.error) if each.error else None,
-                "left_out": each.left_out or None,
+                "line": lookup.item.line,
+                "sample": lookup.item.id,
+                "enrolled": lookup.duplicate,
+                "match": plain(lookup.match) if lookup.match else None,
+                "error": str(lookup.error) if lookup.error else None,
+                "left_out": lookup.left_out or None,
             }
-            for each in lookups
+            for lookup in lookups
         ]
         answer = f"{count} of {len(samples)} are enrolled"
         return {"answer": answer, "gallery": gallery, "samples": rows}
@@ -143,7 +145,7 @@ class Tools:
         """Enrol samples of one identity under a label; they are stored when this returns."""
         sources = list(self.samples.take_each(samples, self._kind(gallery)))
         batch = self.ws.enrol(gallery, label, sources)
-        count = sum(each.error is None for each in batch)
+        count = sum(result.error is None for result in batch)
         return {"answer": f"{count} of {len(samples)} enrolled", **batch.to_dict()}
 
     def _kind(self, gallery_or_modality: str) -> str:

@@ -1,4 +1,4 @@
-"""What layers respond to, as dicts of JSON values."""
+"""Layers and the places that they respond to, as dicts of JSON values."""
 
 from __future__ import annotations
 

@@ -87,8 +87,8 @@ def _picture(content: bytes, region: Region | None = None) -> str:
         image = load_image(content)
     except SiamkitError:
         return ""
-    shown = replace(region, mask=None) if region else Region()
-    return picture_tag(cut(image, shown))
+    box = replace(region, mask=None) if region else Region()
+    return picture_tag(cut(image, box))
 
 
 def picture_of_region(content: bytes, region: Region, side: int) -> bytes | None:

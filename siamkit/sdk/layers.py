@@ -65,8 +65,10 @@ def read_layers(graph: bytes, shapes: Mapping[str, Sequence[int]] | None = None)
     the input, with the same weights, is listed once. Raises MissingWeights for a damaged graph.
     """
     read = read_graph(graph)
-    given = {name: _shape(shape, (shapes or {}).get(name)) for name, shape in read.inputs.items()}
-    tensors = follow(read, given)
+    shapes_of_inputs = {
+        name: _shape(shape, (shapes or {}).get(name)) for name, shape in read.inputs.items()
+    }
+    tensors = follow(read, shapes_of_inputs)
     consumers: dict[str, list[Node]] = {}
     for node in read.nodes:
         for name in node.inputs:
@@ -171,17 +173,17 @@ def _next(tensor: str, consumers: Mapping[str, Sequence[Node]]) -> Node | None:
 
 def _layer(name: str, tensor: str, op: str, tensors: Tensors) -> Layer | None:
     """Return the layer, or None if it keeps no places apart."""
-    known = tensors[tensor]
-    if known.shape is None or len(known.shape) < 3:
+    followed = tensors[tensor]
+    if followed.shape is None or len(followed.shape) < 3:
         return None
     places = {
         axis.source: (axis, number)
-        for number, axis in enumerate(known.axes)
-        if axis is not None and number > 1 and known.shape[number] > 1
+        for number, axis in enumerate(followed.axes)
+        if axis is not None and number > 1 and followed.shape[number] > 1
     }
     if not places:
         return None
     ordered = [places[source] for source in sorted(places)]
     axes, numbers = zip(*ordered, strict=True)
-    own = tensor if READABLE.fullmatch(tensor) and len(tensor) <= LONGEST_NAME else name
-    return Layer(own, tensor, known.source, op, known.shape[1], axes, numbers, tensor)
+    readable = tensor if READABLE.fullmatch(tensor) and len(tensor) <= LONGEST_NAME else name
+    return Layer(readable, tensor, followed.source, op, followed.shape[1], axes, numbers, tensor)

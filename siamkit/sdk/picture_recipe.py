@@ -59,7 +59,7 @@ def read_recipe(constants: Mapping[str, Any]) -> Recipe:
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise MissingWeights(
             f"the encoder's preprocessing is unknown: {type(error).__name__}: {error}",
-            hint="`siamkit encoders list` shows the encoders of images",
+            hint="`siamkit encoders list` shows the encoders that fit",
         ) from error
     return recipe
 

@@ -40,9 +40,9 @@ def keep_colours(painted: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
     weights = np.array(LUMA, np.float32)
     for top in range(0, len(painted), ROWS):
         part = slice(top, top + ROWS)
-        own = pixels[part].astype(np.float32)
-        brighter = painted[part] @ weights - own @ weights
-        painted[part] = np.clip(np.rint(own + brighter[:, :, None]), 0, 255)
+        colours = pixels[part].astype(np.float32)
+        brighter = painted[part] @ weights - colours @ weights
+        painted[part] = np.clip(np.rint(colours + brighter[:, :, None]), 0, 255)
 
 
 def fade(painted: NDArray[np.uint8], pixels: NDArray[np.uint8], strength: float) -> None:

@@ -130,17 +130,17 @@ def _scale(axis: Axis | None, stride: int, reach: int, before: int) -> Axis | No
 
 def _broadcast(inputs: list[Tensor]) -> Tensor:
     """Return the output of an elementwise operator; what is unknown is taken to fit the others."""
-    known = [tensor for tensor in inputs if tensor.shape is not None]
-    rank = max(len(tensor.shape or ()) for tensor in known)
+    shaped = [tensor for tensor in inputs if tensor.shape is not None]
+    rank = max(len(tensor.shape or ()) for tensor in shaped)
     shape: list[int] = []
     axes: list[Axis | None] = []
     for number in range(-rank, 0):
-        there = [t for t in known if t.shape is not None and len(t.shape) >= -number]
-        size = max(tensor.shape[number] for tensor in there if tensor.shape is not None)
-        full = [t.axes[number] for t in there if t.shape is not None and t.shape[number] == size]
+        aligned = [t for t in shaped if t.shape is not None and len(t.shape) >= -number]
+        size = max(tensor.shape[number] for tensor in aligned if tensor.shape is not None)
+        full = [t.axes[number] for t in aligned if t.shape is not None and t.shape[number] == size]
         shape.append(size)
         axes.append(unite(full))
-    source = next((tensor.source for tensor in known if tensor.source), "")
+    source = next((tensor.source for tensor in shaped if tensor.source), "")
     return Tensor(tuple(shape), tuple(axes), source)
 
 

@@ -31,12 +31,12 @@ def evaluate(node: Node, inputs: list[Tensor]) -> NDArray[Any] | None:
         part = shape[node.attributes.get("start", 0) : node.attributes.get("end")]
         return np.array(part, np.int64)
     compute = _COMPUTED.get(node.op)
-    known = [tensor.values for tensor in inputs]
-    if compute is None or not known or known[0] is None:
+    operands = [tensor.values for tensor in inputs]
+    if compute is None or not operands or operands[0] is None:
         return None
-    if any(values is None and node.op != "Clip" for values in known):
+    if any(values is None and node.op != "Clip" for values in operands):
         return None
-    values = np.asarray(compute(node, known))
+    values = np.asarray(compute(node, operands))
     return values if values.size <= LARGEST else None
 
 

@@ -48,12 +48,12 @@ class Tensor:
 
 def unite(axes: list[Axis | None]) -> Axis | None:
     """Return the axis that sees what any of them sees; None if they step differently."""
-    known = [axis for axis in axes if axis is not None]
-    if not known or len({(axis.source, axis.stride) for axis in known}) > 1:
+    sources = [axis for axis in axes if axis is not None]
+    if not sources or len({(axis.source, axis.stride) for axis in sources}) > 1:
         return None
-    start = min(axis.offset for axis in known)
-    stop = max(axis.offset + axis.field for axis in known)
-    return Axis(known[0].source, known[0].stride, stop - start, start)
+    start = min(axis.offset for axis in sources)
+    stop = max(axis.offset + axis.field for axis in sources)
+    return Axis(sources[0].source, sources[0].stride, stop - start, start)
 
 
 def shift(axis: Axis | None, positions: int) -> Axis | None:
@@ -109,8 +109,10 @@ def _unsqueeze(node: Node, inputs: list[Tensor]) -> Tensor:
 
 def _squeeze(node: Node, inputs: list[Tensor]) -> Tensor:
     sizes = inputs[0].sizes
-    away = named_axes(node, inputs, len(sizes)) or {n for n, size in enumerate(sizes) if size == 1}
-    return _picked(inputs[0], [number for number in range(len(sizes)) if number not in away])
+    dropped = named_axes(node, inputs, len(sizes)) or {
+        n for n, size in enumerate(sizes) if size == 1
+    }
+    return _picked(inputs[0], [number for number in range(len(sizes)) if number not in dropped])
 
 
 def _flatten(node: Node, inputs: list[Tensor]) -> Tensor:
@@ -171,12 +173,12 @@ def _slice(node: Node, inputs: list[Tensor]) -> Tensor:
     places = stated or range(len(starts))
     for place, start, stop, step in zip(places, starts, stops, steps, strict=True):
         at = place % len(tensor.sizes)
-        kept = range(tensor.sizes[at])[start:stop:step]
+        numbers = range(tensor.sizes[at])[start:stop:step]
         axis = tensor.axes[at]
         if axis is not None:  # a mirrored axis counts backwards: no field is stated for it
-            axis = shift(axis, kept.start) if step > 0 else None
+            axis = shift(axis, numbers.start) if step > 0 else None
             axis = axis and replace(axis, stride=axis.stride * step)
-        tensor = _changed(tensor, at, len(kept), axis)
+        tensor = _changed(tensor, at, len(numbers), axis)
     return tensor
 
 

@@ -136,7 +136,7 @@ class Sighting(TypedDict):
 
 
 class SearchedPicture(TypedDict):
-    """What a picture shows of what is enrolled."""
+    """Places in a picture that show something enrolled."""
 
     source: str
     decision: Decision
@@ -147,7 +147,7 @@ class SearchedPicture(TypedDict):
 
 
 class Searched(TypedDict):
-    """What each picture shows of what is enrolled."""
+    """Places in each picture that show something enrolled."""
 
     gallery: str
     threshold: Threshold | None
@@ -177,7 +177,7 @@ class ExplainedSample(TypedDict):
 
 
 class Explained(TypedDict):
-    """What makes two samples alike."""
+    """The decision about two samples, and the areas or words that it rests on."""
 
     decision: Decision | None
     probability: float | None

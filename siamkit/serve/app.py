@@ -42,7 +42,7 @@ class JSONReply(Response):
     media_type = "application/json"
 
     def __init__(self, reply: Reply, root: Path) -> None:
-        """Answer with a reply. root: of the store, which is nobody's business."""
+        """Answer with a reply. root: the store's folder, which no reply may tell."""
         self.place = json_text(f"{absolute(root)}{os.sep}")[1:-1]
         super().__init__(reply.data, reply.status, dict(reply.headers))
 

@@ -67,9 +67,9 @@ class Samples:
             raise BadInput(f"{modality} are not texts", hint="send them as files")
         number = len(self.files) + len(self.texts)
         if number < least or (most and number > most):
-            what = f"{least} file or text" if least == 1 else f"{least} files or texts"
+            count = f"{least} file or text" if least == 1 else f"{least} files or texts"
             more = "" if least == most else " or more"
-            raise RequestError(422, "invalid_request", f"expected {what}{more}; got {number}")
+            raise RequestError(422, "invalid_request", f"expected {count}{more}; got {number}")
         return [*self.files, *self.texts]
 
 
@@ -143,8 +143,8 @@ def require_detector(name: str) -> None:
     """Raise RequestError for a detector that is not installed, built or added."""
     installed = [p.name for p in Workspace.plugins() if p.group == "siamkit.regions"]
     if name not in installed:
-        known = [state.name for state in Workspace.detectors()] if is_name(name) else installed
-        _require(name, known, "detector")
+        names = [state.name for state in Workspace.detectors()] if is_name(name) else installed
+        _require(name, names, "detector")
 
 
 def require_encoder(modality: str, name: str | None) -> None:
@@ -155,7 +155,7 @@ def require_encoder(modality: str, name: str | None) -> None:
 
 
 def is_name(text: str) -> bool:
-    """True if a model may be called so: a path, or ORIGIN:MODEL, is none."""
+    """True for the name of a model, False for a path or ORIGIN:MODEL."""
     return all(char.isalnum() or char in "._-" for char in text)
 
 

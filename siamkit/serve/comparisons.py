@@ -135,8 +135,11 @@ def detect(server: Server, body: Detection) -> Reply:
     )
     if len(detected) == 1 and detected[0].error:
         raise detected[0].error
-    facts = {"detector": detected[0].detector, "sources": [each.to_dict() for each in detected]}
-    return Reply(facts, status=MULTI if any(each.error for each in detected) else 200)
+    facts = {
+        "detector": detected[0].detector,
+        "sources": [detection.to_dict() for detection in detected],
+    }
+    return Reply(facts, status=MULTI if any(detection.error for detection in detected) else 200)
 
 
 def embed(server: Server, body: Embedding) -> Reply:

@@ -72,7 +72,7 @@ def code_of(error: Exception) -> str:
 
 
 def describe(error: Exception, request_id: str, root: Path) -> Failure:
-    """Describe an error. root: the store's folder, whose place is nobody's business."""
+    """Describe an error. root: the store's folder, which no reply may tell."""
     if not isinstance(error, SiamkitError):
         log.error("request %s failed", request_id, exc_info=error)
         hint = "this is a bug in siamkit; the log of the server says more"

@@ -38,7 +38,7 @@ WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no":
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a field is, for people, and the range of its values."""
+    """Description of a field, for people, and the range of its values."""
 
     description: str
     minimum: float | None = None
@@ -208,14 +208,14 @@ def _decode(value: Any, name: str) -> Upload:
         value = {"base64": value}
     if not isinstance(value, dict) or not isinstance(value.get("base64"), str):
         raise _invalid(f'{name}: expected {{"name": "a.jpg", "base64": "…"}}')
-    given = value.get("name", "")
-    if set(value) - {"name", "base64"} or not isinstance(given, str):
+    file_name = value.get("name", "")
+    if set(value) - {"name", "base64"} or not isinstance(file_name, str):
         raise _invalid(f"{name}: a file has a name and its content as base64, and nothing else")
     try:
         content = base64.b64decode(value["base64"], validate=True)
     except (binascii.Error, ValueError):
         raise _invalid(f"{name}: its content is not base64") from None
-    return Upload(content, name_file(given) or name)
+    return Upload(content, name_file(file_name) or name)
 
 
 def name_file(given: str) -> str:

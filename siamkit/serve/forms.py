@@ -84,8 +84,8 @@ class Form:
         if b"name" not in options:
             raise _malformed("a part has no name")
         self._name = _decode(options[b"name"], "the name of a part")
-        given = options.get(b"filename")
-        self._file_name = None if given is None else _decode(given, "the name of a file")
+        file_name = options.get(b"filename")
+        self._file_name = None if file_name is None else _decode(file_name, "the name of a file")
         if self._file_name is None:
             self._texts_left -= 1
         else:

@@ -1,4 +1,4 @@
-"""What stands before the routes, from the outside in: see each module for its reason."""
+"""Middleware before the routes, from the outside in: see each module for its reason."""
 
 from __future__ import annotations
 

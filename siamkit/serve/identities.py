@@ -163,7 +163,7 @@ def make_cursor(text: str) -> str:
 
 
 def read_cursor(cursor: str) -> str:
-    """Return the text of a cursor. Raises RequestError for what is none."""
+    """Return the text of a cursor. Raises RequestError for any other text."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         return base64.b64decode(padded, altchars=b"-_", validate=True).decode()

@@ -154,7 +154,10 @@ def evaluate(server: Server, body: Nothing, gallery: str) -> Reply:
 
     def work(current: Work) -> Any:
         evaluations = ws.evaluate(gallery=gallery, progress=current.progress)
-        return {"gallery": gallery, "evaluations": [each.to_dict() for each in evaluations]}
+        return {
+            "gallery": gallery,
+            "evaluations": [evaluation.to_dict() for evaluation in evaluations],
+        }
 
     return _submit(server, "evaluate", work)
 

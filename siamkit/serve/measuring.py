@@ -17,7 +17,7 @@ MAX_FINDINGS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What to list of an audit."""
+    """Length of the list of findings."""
 
     limit: Annotated[int, Field("Findings to list, worst first.", 1, MAX_FINDINGS)] = 1_000
 

@@ -42,15 +42,15 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
         for method, operation in operations.items()
     ]
     for name in (tag["name"] for tag in document["tags"]):
-        own = [each[1:] for each in listed if each[0] == name]
+        section = [each[1:] for each in listed if each[0] == name]
         yield f"<h2>{escape(name)}</h2><nav>"
         yield from (
             f'<a href="#{escape(operation["operationId"])}"><code>{method.upper()}'
             f" {escape(path.removeprefix('/v1/'))}</code></a>"
-            for path, method, operation in own
+            for path, method, operation in section
         )
         yield "</nav>"
-        yield from (_section(*each) for each in own)
+        yield from (_section(*each) for each in section)
     yield "</main></body></html>"
 
 
@@ -80,7 +80,7 @@ def list_fields(operation: dict[str, Any]) -> dict[str, str]:
     """Return what each field of a request is: those of the query string, or of the body."""
     contents: dict[str, Any] = operation.get("requestBody", {}).get("content", {})
     schema = next(iter(contents.values()))["schema"] if contents else {}
-    fields = {each["name"]: each["schema"] for each in operation["parameters"]}
+    fields = {parameter["name"]: parameter["schema"] for parameter in operation["parameters"]}
     fields = {name: field for name, field in fields.items() if "description" in field}
     required = schema.get("required", ())
     return {

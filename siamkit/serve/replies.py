@@ -78,7 +78,7 @@ class Gallery(TypedDict):
 
 
 class DeletedGallery(TypedDict):
-    """What was deleted with a gallery."""
+    """A deleted gallery, and the number of identities and samples deleted with it."""
 
     deleted: str
     identities: int
@@ -189,7 +189,7 @@ class Fault(TypedDict):
 
 
 class Calibrated(TypedDict):
-    """What a gallery's scores mean; the other keys are those of a calibration file."""
+    """The calibration of a gallery; the other keys are those of a calibration file."""
 
     gallery: str
     decides_by: str
@@ -214,7 +214,7 @@ class Finding(TypedDict):
 
 
 class Audited(TypedDict):
-    """What is probably wrong in a gallery, worst first."""
+    """Probable mistakes in a gallery, worst first."""
 
     gallery: str
     total: int

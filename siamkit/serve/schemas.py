@@ -142,8 +142,8 @@ def _of_value(hint: Any, about: Field, *, is_form: bool) -> Schema:
         "exclusiveMaximum": about.below,
     }
     ranged = hint in (int, float)
-    given = {key: value for key, value in limits.items() if ranged and value is not None}
-    return {"type": PLAIN[hint], **given}
+    bounds = {key: value for key, value in limits.items() if ranged and value is not None}
+    return {"type": PLAIN[hint], **bounds}
 
 
 def _first_line(kind: type) -> str:

@@ -1,4 +1,4 @@
-"""What the handlers of a process share: its settings, its workspace and its threads."""
+"""Settings, workspace and threads that the handlers of a process share."""
 
 from __future__ import annotations
 

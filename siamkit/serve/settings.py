@@ -15,7 +15,7 @@ def _count_cores() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a server serves, where, and how much of it at once."""
+    """The store that a server serves, its address, and its limits."""
 
     store: Path
     host: str = "127.0.0.1"

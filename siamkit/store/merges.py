@@ -189,9 +189,9 @@ def _leaving(rows: Mapping[int, _Row], number: int) -> tuple[list[int], int | No
     leaving = [number]
     while rows[leaving[-1]].source is None:
         onward = rows[leaving[-1]].onward
-        others = [m for m, row in rows.items() if row.onward == onward and m != leaving[-1]]
-        if others:
-            return leaving, min(others)
+        heirs = [m for m, row in rows.items() if row.onward == onward and m != leaving[-1]]
+        if heirs:
+            return leaving, min(heirs)
         if onward is None:
             break
         leaving.append(onward)

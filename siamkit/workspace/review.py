@@ -142,7 +142,7 @@ class ReviewMethods(MeasuringMethods, QueryMethods, LibraryMethods):
             if not (skipped and review.decision == "skip")
         }
         waiting = reviews.unknowns(self.store, target)
-        return [each for each in waiting if f"unknown {each.id}" not in decided]
+        return [unknown for unknown in waiting if f"unknown {unknown.id}" not in decided]
 
     def ask_unknown(self, gallery: str, unknown: Unknown) -> Answer:
         """Query with a region that waits, in the gallery as it is now.

@@ -93,8 +93,8 @@ class StyleMethods(InstallationMethods):
 
         style = self.open_style(like, **settings)
         files = None if output is None else StyleFiles(expand(Path(output)), overwrite)
-        taken = take_each(sources, "sources", style.modality.kind)
-        yield from stylise_many(style, taken, files, progress)
+        pictures = take_each(sources, "sources", style.modality.kind)
+        yield from stylise_many(style, pictures, files, progress)
 
     def open_style(
         self,
