@@ -112,10 +112,15 @@ def _event_line(event: Event) -> str:
     """Describe an event other than a step."""
     if isinstance(event, sk.training_events.Started):
         impostors = f" and {event.impostors:,} impostors" if event.impostors else ""
+        validation = "none for validation"
+        if event.validation_samples:
+            validation = (
+                f"{event.validation_samples:,} of {event.validation_identities:,} others for"
+                " validation"
+            )
         return (
             f"{event.samples:,} samples{impostors} of {event.identities:,} identities;"
-            f" {event.validation_samples:,} of {event.validation_identities:,} others for"
-            f" validation; {event.parameters:,} parameters, {event.device} {event.precision}"
+            f" {validation}; {event.parameters:,} parameters, {event.device} {event.precision}"
             + (f"; resumed at step {event.step:,}" if event.step else "")
         )
     if isinstance(event, sk.training_events.Evaluated):
