@@ -125,8 +125,6 @@ def explain_layers(
     if shown.maximise and not output:
         raise click.UsageError("--maximise draws on the page: give -o FILE.html.")
     system = pairs.open_system(ws, gallery, models, texts)
-    if output and not isinstance(system, str) and not (files or shown.origin):
-        raise click.UsageError("-o needs something to show: FILE, --from FOLDER, or a GALLERY.")
     samples = _read_samples(shown.origin, files[1:] if texts else ())
     places = {} if shown.places is None else {"places": shown.places}
     choice = sk.LayerChoice(shown.names, shown.channels, **places)
@@ -140,7 +138,23 @@ def explain_layers(
             detector=options.default_or_none(models.detector),
             progress=progress,
         )
+    if output:
+        _require_content(explanation, gallery)
     _show(explanation, shown, output, as_json)
+
+
+def _require_content(
+    explanation: sk.LayersExplanation | sk.AttentionExplanation, gallery: str
+) -> None:
+    """Raise UsageError for a page that would show nothing."""
+    if isinstance(explanation, sk.LayersExplanation):
+        has_content, cure = bool(explanation.views), "FILE, --from FOLDER"
+    else:
+        has_content, cure = bool(explanation.texts), "--text TEXT, --from LIST"
+    if has_content:
+        return
+    reason = f"; {gallery} holds no samples" if gallery else ""
+    raise click.UsageError(f"-o needs something to show: {cure}, or samples in a GALLERY{reason}.")
 
 
 def _show(
@@ -228,6 +242,9 @@ def _size(numbers: Sequence[int]) -> str:
 def _print_attention(shown: sk.AttentionExplanation, *, has_page: bool) -> None:
     """Print, of each text, the tokens that get most attention in the first and the last layer."""
     echo(f"{count_of(shown.layers, 'layer')} of attention")
+    if not shown.texts:
+        echo("give --text TEXT or --from LIST to see what they attend to")
+        return
     for text in shown.texts:
         echo()
         echo(one_line(text.source, 100))

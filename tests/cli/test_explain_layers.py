@@ -124,6 +124,7 @@ def test_layers_are_listed_without_files(shell):
         ((*FACES, "set/<b>0.png", "set/<b>1.png"), "takes one FILE"),
         ((*FACES, "--from", "absent"), "absent"),
         ((*FACES, "-o", "out.html"), "needs something to show"),
+        ((*TEXTS, "-o", "out.html"), "needs something to show: --text"),
         ((*FACES, "--layer", "1"), "nothing to show the layers"),
         ((*TEXTS, "--text", "a", "--layer", "1"), "no layers or channels to choose"),
         ((*FACES, "set/<b>0.png", "--maximise"), "--maximise draws on the page"),
@@ -136,6 +137,14 @@ def test_what_cannot_be_shown_is_refused(dotted, arguments, message):
     assert done.code == 2, done.err
     assert message in done.err
     assert not (dotted.folder / "out.html").exists()
+
+
+def test_no_page_is_saved_of_an_empty_gallery(shell):
+    assert shell("galleries", "create", "nobody", "-m", "faces").code == 0
+    done = shell("explain", "--layers", "nobody", "-o", "out.html")
+    assert done.code == 2
+    assert "nobody holds no samples" in done.err
+    assert not (shell.folder / "out.html").exists()
 
 
 def test_an_encoder_without_layers_is_named(shell):
@@ -155,6 +164,13 @@ def test_attention_of_a_text(shell):
     page = (shell.folder / "out.html").read_text()
     assert "&lt;password&gt;" in page
     assert "<password>" not in page
+
+
+def test_without_texts_the_layers_of_attention_are_counted(shell):
+    done = shell(*TEXTS)
+    assert done.out.splitlines()[0] == "6 layers of attention"
+    assert "--text" in done.out
+    assert "-o" not in done.out
 
 
 def test_a_set_of_texts_is_cut_with_a_warning(shell):
