@@ -129,6 +129,10 @@ def require_same(served: Vectors, expected: Vectors, least: float, *, peer: str)
 
 
 def first_line(error: Exception) -> str:
-    """Return the class and the first line of an error: some libraries write pages."""
+    """Return the class of an error, and the first sentence of its first line.
+
+    Some libraries write pages; torch's second sentence is how to load files that are not safe.
+    """
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    reason = lines[0].partition(". ")[0][:200] if lines else ""
+    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
