@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+from siamkit.io.sources import to_text
 from siamkit.reports.answer_facts import rounded
 from siamkit.sdk import regions
 
@@ -234,4 +235,4 @@ def of_stylised(stylised: Stylised) -> Facts:
         return facts | {"error": str(stylised.error), "hint": stylised.error.hint}
     if stylised.width:
         facts |= {"width": stylised.width, "height": stylised.height}
-    return facts | ({"output": str(stylised.output)} if stylised.output else {})
+    return facts | ({"output": to_text(stylised.output)} if stylised.output else {})

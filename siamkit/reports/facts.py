@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from siamkit.io.sources import to_text
 from siamkit.reports import answer_facts, collection_facts, layer_facts
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return to_text(value)
     if isinstance(value, PurePath | Exception):
         return str(value)
     if isinstance(value, bytes):
