@@ -13,6 +13,7 @@ from siamkit.flows.dedupe import Deduped, Member
 from siamkit.flows.grouping import Grouping
 from siamkit.flows.related_groups import RelatedGroup
 from siamkit.io.sources import to_text
+from siamkit.io.wording import shorten_source
 from siamkit.reports.html import cut, escaped, facts, page
 from siamkit.reports.previews import Previews
 from siamkit.reports.svg import histogram
@@ -110,7 +111,8 @@ def describe_false(deduped: Deduped) -> str:
     expected = grouping.expected_false
     if expected is None:
         return f"{pairs}; how many are false is not known: the threshold has no such rate"
-    by = "by the false match rate of the threshold"
+    basis = grouping.rule.calibration or grouping.rule.threshold
+    by = f"by the false match rate measured on {shorten_source(basis.source)}"
     if grouping.rule.reranker:
         by = "by the reranker's probabilities"
     return f"{pairs}; about {expected:.2g} are expected to be false, {by}"
