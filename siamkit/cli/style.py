@@ -15,6 +15,7 @@ from siamkit.cli.output import echo, emit_json, one_line, print_error, print_row
 from siamkit.cli.progress import steps
 from siamkit.errors import SiamkitError
 from siamkit.io.listed_sources import has_folder
+from siamkit.io.sources import to_text
 
 if TYPE_CHECKING:
     from siamkit.types import Progress
@@ -57,7 +58,13 @@ Exit codes: 0 all were rendered, or exist already; 1 some failed; else that of t
     metavar="FILE|NAME[=SHARE]",
     help="The style: a picture, or a name of --styles; may be repeated, to blend them.",
 )
-@options.output("Write the picture, or several to a folder.", metavar="FILE|DIR")
+@click.option(
+    "-o",
+    "--output",
+    type=options.ORIGIN,  # a path would lose the slash of a folder
+    metavar="FILE|DIR",
+    help="Write the picture, or several to a folder.",
+)
 @click.option(
     "--strength",
     type=click.FloatRange(0, 1),
@@ -106,6 +113,7 @@ def style(
     if descent.is_used:
         return request.descend(ws, descent, as_json)
     tally, facts = Tally(), []
+    shown_output = to_text(Path(request.output or ""))
     with steps() as progress:
         for stylised in request.run(ws, progress):
             if stylised.error and not (request.is_batch or as_json):
@@ -115,13 +123,13 @@ def style(
                 facts.append(stylised.to_dict())
             elif stylised.error:
                 print_error(stylised.error)
-            elif stylised.status == "rendered" and not request.is_batch:
+            elif stylised.output and stylised.status == "rendered" and not request.is_batch:
                 size = f"{stylised.width:,} x {stylised.height:,} px"
-                echo(f"{one_line(stylised.source, 100)}: {size} to {stylised.output}")
+                echo(f"{one_line(stylised.source, 100)}: {size} to {to_text(stylised.output)}")
     if as_json:
-        emit_json({"output": str(request.output), "pictures": facts})
+        emit_json({"output": shown_output, "pictures": facts})
     elif request.is_batch:
-        echo(f"{tally.summary()} ({request.output})")
+        echo(f"{tally.summary()} ({shown_output})")
     for line in tally.hints(request):
         stderr(line)
     return tally.exit_code()
@@ -141,7 +149,7 @@ class StyleRequest:
 
     contents: tuple[Path, ...]
     likes: tuple[str, ...]
-    output: Path | None
+    output: str | None
     strength: float
     preserve_colour: bool
     size: int | None
@@ -160,7 +168,9 @@ class StyleRequest:
             raise click.UsageError("Give --like, a picture or a name of `siamkit style --styles`.")
         if not self.output:
             raise click.UsageError("Give -o, the file or the folder to write.")
-        checks.require_separate([self.output], self.contents)
+        if self.output == "-":
+            raise click.UsageError("Pictures are not written to standard output: -o takes a file.")
+        checks.require_separate([Path(self.output)], self.contents)
 
     def run(self, ws: sk.Workspace, progress: Progress) -> Iterator[sk.Stylised]:
         """Yield what becomes of each picture."""
@@ -188,9 +198,10 @@ class StyleRequest:
             raise click.UsageError(f"--strength goes without {option}: use --style-weight.")
         likes = [read_like(like, {}) for like in self.likes]
         assert self.output  # see `check`
-        checks.require_separate([self.output], [Path(name) for name, _ in likes])
+        output = Path(self.output)
+        checks.require_separate([output], [Path(name) for name, _ in likes])
         common: dict[str, Any] = {
-            "output": self.output,
+            "output": output,
             "size": self.size,
             "modality": self.modality,
         }

@@ -136,8 +136,7 @@ def open_style(
     Raises BadInput for none, for a picture without a style and for styles that cannot be blended;
     UnreadableSample; MissingWeights.
     """
-    if not isinstance(modality, Stylises):
-        raise BadInput(f"{modality.name} have no styles to render in", hint="styles have")
+    stylises = require_styles(modality)
     if not likes:
         raise BadInput("there is no style to render in", hint="name a picture: `--like STYLE.jpg`")
     if not 0 <= settings.strength <= 1:
@@ -147,7 +146,7 @@ def open_style(
     media = [(load_like(modality, like.source), like.share) for like in likes]
     files = tuple(Path(like.source) for like in likes if not isinstance(like.source, bytes))
     with registry.calling(modality, "open_renderer"):
-        renderer = modality.open_renderer(media)
+        renderer = stylises.open_renderer(media)
     identity = _identify(modality.name, media, settings)
     return OpenStyle(modality, renderer, settings, files, identity)
 
@@ -162,6 +161,13 @@ def _identify(
         digest.update(f"\n{share / total:.6f} {shape}\n".encode())
         digest.update(b"" if isinstance(medium, str) else medium.pixels.tobytes())
     return digest.hexdigest()
+
+
+def require_styles(modality: Modality[Any]) -> Stylises[Any]:
+    """Return a modality that renders in styles. Raises BadInput for any other."""
+    if not isinstance(modality, Stylises):
+        raise BadInput(f"{modality.name} have no styles to render in", hint="styles have")
+    return modality
 
 
 def load_like(modality: Modality[Any], source: Source) -> Any:

@@ -31,10 +31,12 @@ class StyleFiles:
 
     output: Path
     overwrite: bool = False
+    is_folder: bool = False  # whatever its name looks like
 
     def begin(self, items: Sequence[ListedSource], *, several: bool) -> list[Path]:
         """Return the file of each item. Raises BadInput for what cannot be written."""
-        is_picture = self.output.suffix.lower() in PICTURES and not self.output.is_dir()
+        is_folder = self.is_folder or self.output.is_dir()
+        is_picture = self.output.suffix.lower() in PICTURES and not is_folder
         if several and is_picture:
             raise BadInput(
                 f"{to_text(self.output)} is the name of one picture, and there may be several",
@@ -43,7 +45,7 @@ class StyleFiles:
         if is_picture:
             require_writable(self.output, PICTURES)
             return [self.output]
-        if not several and self.output.suffix and not self.output.is_dir():
+        if not several and self.output.suffix and not is_folder:
             require_writable(self.output, PICTURES)  # raises: pictures have no such suffix
         if self.output.exists() and not self.output.is_dir():
             raise BadInput(f"{to_text(self.output)} is a file", hint="name a folder")

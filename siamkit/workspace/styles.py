@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from siamkit.host import registry
 from siamkit.io.extras import require_extra
 from siamkit.io.places import expand
-from siamkit.protocols import Stylises
 from siamkit.sdk.inputs import take_each, take_source
 from siamkit.types import Input, Progress, ignore_progress
 from siamkit.workspace.installation import InstallationMethods
@@ -29,12 +29,15 @@ class StyleMethods(InstallationMethods):
     def named_styles(modality: str = STYLES) -> Mapping[str, str]:
         """Return the styles that need no example: name -> description.
 
+        Raises BadInput for a modality that renders in no styles.
+
         Examples:
             >>> len(ws.named_styles())
             26
         """
-        plugin = registry.load("siamkit.modalities", modality)
-        return plugin.named_styles if isinstance(plugin, Stylises) else {}
+        from siamkit.flows.style import require_styles
+
+        return require_styles(registry.load("siamkit.modalities", modality)).named_styles
 
     def stylise(
         self,
@@ -79,10 +82,10 @@ class StyleMethods(InstallationMethods):
         """Yield each picture in a style, in order; one that cannot be used has an `error`.
 
         sources: pictures, or folders, whose files are taken. output: a file for one picture, or a
-        folder for several. In a folder, what was painted of the same picture in the same style is
-        left, with the status "exists"; any other file is an `error`; unless `overwrite`. Without an
-        output the pictures are in memory. settings: of `stylise`. Raises OSError if the disk is
-        full.
+        folder for several, or one whose name ends in a slash. In a folder, what was painted of the
+        same picture in the same style is left, with the status "exists"; any other file is an
+        `error`; unless `overwrite`. Without an output the pictures are in memory. settings: of
+        `stylise`. Raises OSError if the disk is full.
 
         Examples:
             >>> pictures = ws.stylise_many(["group.png", photo], "painted-7")
@@ -92,7 +95,8 @@ class StyleMethods(InstallationMethods):
         from siamkit.flows.style_many import StyleFiles, stylise_many
 
         style = self.open_style(like, **settings)
-        files = None if output is None else StyleFiles(expand(Path(output)), overwrite)
+        is_folder = isinstance(output, str) and output.endswith(("/", os.sep))
+        files = None if output is None else StyleFiles(expand(Path(output)), overwrite, is_folder)
         pictures = take_each(sources, "sources", style.modality.kind)
         yield from stylise_many(style, pictures, files, progress)
 

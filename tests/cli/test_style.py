@@ -175,6 +175,33 @@ def test_a_share_is_a_number(workspace, like):
         workspace.open_style(like)
 
 
+def test_a_slash_names_a_folder(pictures):
+    command = ("style", "photos/a.png", "--like", "painted-5", "-o")
+    assert pictures(*command, "p.v3/").code == 0
+    assert (pictures.folder / "p.v3/a.png").exists()
+    refused = pictures(*command, "-")
+    assert (refused.code, refused.out) == (2, "")
+    assert "standard output" in refused.err
+    assert not (pictures.folder / "-").exists()
+
+
+def test_json_has_no_half_characters(pictures):
+    name = os.fsdecode(b"nu-\xff.png")
+    try:
+        (pictures.folder / "photos/a.png").rename(pictures.folder / name)
+    except OSError:
+        pytest.skip("the disk takes no such name")
+    done = pictures("style", name, "--like", "painted-5", "-o", "out", "--json")
+    [painted] = json.loads(done.out)["pictures"]
+    assert (painted["source"], painted["output"]) == (r"nu-\xff.png", r"out/nu-\xff.png")
+
+
+def test_a_modality_without_styles_lists_none(pictures):
+    done = pictures("style", "--styles", "-m", "faces")
+    assert (done.code, done.out) == (2, "")
+    assert "faces have no styles" in done.err
+
+
 def test_named_styles_are_listed(pictures):
     rows = json.loads(pictures("style", "--styles", "--json").out)
     assert [row["name"] for row in rows][::25] == ["painted-1", "painted-26"]
