@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from siamkit.train.pictures.events import PaintingStarted, PaintingStep
     from siamkit.train.pictures.painting import Painting
 
+LEAST_SHADES = 1.0  # deviation of a channel, of 255: JPEG gives a single colour less
 EVERY = 10.0  # seconds between two lines of progress, where there is no terminal
 DEFAULTS = {
     field.name: field.default
@@ -132,8 +133,12 @@ def optimise(
     echo(f"{one_line(painted.source, 100)}: {size} to {painted.output}")
     echo(
         f"style distance {painted.style_distance:.2f}, {painted.distance_before:.2f} before;"
-        f" content loss {painted.content:.2f} (0 is a perfect match, 1 none)"
+        f" content loss {painted.content:.2f} (0 matches; a picture of one colour has about 1)"
     )
+    if painting.content.pixels.std((0, 1)).max() < LEAST_SHADES:
+        stderr("the content loss tells nothing here: CONTENT itself is of one colour")
+    if painted.steps and painted.style_distance >= painted.distance_before:
+        stderr("the style is no nearer than before: raise --style-weight or --steps")
     return 0
 
 

@@ -206,6 +206,25 @@ def test_the_command_says_what_it_does(shell, encoder, pictures):
         assert (refused.code, message in refused.err) == (2, True), refused.err
 
 
+def test_a_content_that_has_the_style_already_is_not_changed(shell, encoder, pictures):
+    style = str(pictures[1])
+    command = ("style", style, "--like", style, "-o", "out.png", "--encoder", str(encoder))
+    done = shell(*command, "--optimise", "--steps", "12")
+    assert done.code == 0, done.err
+    assert "has this style already: nothing is changed" in done.err
+    assert "style distance 0.00, 0.00 before; content loss 0.00" in done.out
+    same = [np.asarray(Image.open(path)) for path in (style, shell.folder / "out.png")]
+    np.testing.assert_array_equal(*same)
+
+
+def test_the_loss_of_a_blank_content_tells_nothing(shell, encoder, pictures):
+    Image.new("RGB", (SIDE, SIDE), "white").save(shell.folder / "blank.png")
+    command = ("style", "blank.png", "--like", str(pictures[1]), "-o", "out.png")
+    done = shell(*command, "--encoder", str(encoder), "--optimise", "--steps", "2")
+    assert done.code == 0, done.err
+    assert "the content loss tells nothing here" in done.err
+
+
 def test_layers_are_reconstructed(shell, encoder, pictures):
     content, style = map(str, pictures)
     command = ("style", content, "--reconstruct", "--like", style, "--encoder", str(encoder))

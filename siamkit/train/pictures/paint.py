@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 SAVE_EVERY = 5  # steps: as many as a killed process may lose
 FRAME_EVERY = 10  # steps
+SAME = 0.005  # distance of a style below which a content has it already: it is shown as 0.00
 log = logging.getLogger("siamkit")
 
 
@@ -73,7 +74,11 @@ class Easel:
 
     def events(self) -> Iterator[PaintingEvent]:
         painting, steps = self._painting, self._painting.settings.steps
-        self._resume()
+        if painting.settings.init == "content" and self._distance_before < SAME:
+            steps = 0  # any would lead away from the picture
+            log.warning(f"{painting.name} has this style already: nothing is changed")
+        else:
+            self._resume()
         height, width = painting.content.pixels.shape[:2]
         yield PaintingStarted(
             self._step,
