@@ -270,7 +270,7 @@ def test_a_chooser_that_chooses_nothing_is_an_error(workspace):
 def test_a_missing_store_and_a_missing_gallery_say_what_to_do(workspace):
     with pytest.raises(sk.StoreError) as error:
         workspace.query("letters", "x")
-    assert "siamkit init" in error.value.hint
+    assert "siamkit enrol" in error.value.hint
     workspace.create_gallery("staff", "letters")
     with pytest.raises(sk.StoreError) as error:
         workspace.query("stuff", "x")
