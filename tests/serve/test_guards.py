@@ -179,6 +179,10 @@ def test_a_body_is_refused_before_it_is_read():
 
 
 def converse(app, messages):
+    return asyncio.run(exchange(app, messages))
+
+
+async def exchange(app, messages):
     """Return what an application sends, and how many messages it took."""
     sent, taken = [], iter(messages)
     count = 0
@@ -197,7 +201,7 @@ def converse(app, messages):
     headers = [(b"host", b"localhost")]
     scope = {"type": "http", "method": "POST", "path": "/echo", "headers": headers}
     scope |= {"query_string": b"", "client": ("127.0.0.1", 1)}
-    asyncio.run(app(scope, receive, send))
+    await app(scope, receive, send)
     return sent, count
 
 
@@ -215,6 +219,29 @@ def test_a_body_without_a_length_is_cut_off_as_it_streams():
     sent, count = converse(BodyLimits(reads, 1000), [part(400)] * 100)
     assert sent[0]["status"] == 413
     assert count == 3
+
+
+def test_all_bodies_together_have_a_limit_and_the_large_ones_give_way():
+    proceed = asyncio.Event()
+
+    async def hold(scope, receive, send):
+        while (await receive()).get("more_body"):
+            pass
+        await proceed.wait()
+        await JSONResponse({})(scope, receive, send)
+
+    async def post_many():
+        limits = BodyLimits(hold, 400, held=1000)
+        large, small = [part(200), part(200, more=False)], [part(100, more=False)]
+        clients = [asyncio.create_task(exchange(limits, body)) for body in (large, large, small)]
+        await asyncio.sleep(0)  # they send, in this order
+        proceed.set()
+        return [sent[0] for sent, _ in await asyncio.gather(*clients)], limits.free
+
+    answers, free = asyncio.run(post_many())
+    assert [answer["status"] for answer in answers] == [200, 429, 200]
+    assert (b"retry-after", b"10") in answers[1]["headers"]
+    assert free == 1000
 
 
 @pytest.mark.timeout(20)
