@@ -14,12 +14,12 @@ from typing import Annotated, TypeAlias
 from siamkit.embed import region_choosers
 from siamkit.embed.pipeline import DEFAULT
 from siamkit.embed.region_choosers import Chooser
-from siamkit.errors import BadInput
+from siamkit.errors import BadInput, UnknownName
 from siamkit.flows.decide import DecisionRule
 from siamkit.io.sources import InMemory
 from siamkit.serve.failures import RequestError
 from siamkit.serve.fields import Field, Upload
-from siamkit.store import Gallery
+from siamkit.store import Gallery, labels, samples
 from siamkit.types import Box, Prompt
 from siamkit.workspace import Workspace
 
@@ -117,6 +117,22 @@ def mark(
 def require_gallery(ws: Workspace, name: str) -> Gallery:
     """Return a gallery that exists; none is created. Raises UnknownName."""
     return ws.gallery(name, create=False)
+
+
+def require_enrolled(ws: Workspace, gallery: str, label: str) -> None:
+    """Raise UnknownName unless an identity has a sample in this gallery."""
+    require_gallery(ws, gallery)
+    if gallery not in [name for _, name in labels.sample_ids(ws.store, label)]:
+        raise UnknownName(f"{label!r} has no sample in gallery {gallery!r}")
+
+
+def require_sample(ws: Workspace, gallery: str, sample_id: int) -> samples.Sample:
+    """Return a sample of this gallery. Raises UnknownName for another one's."""
+    require_gallery(ws, gallery)
+    sample = ws.sample(sample_id)
+    if sample.gallery != gallery:
+        raise UnknownName(f"no sample {sample_id} in gallery {gallery!r}")
+    return sample
 
 
 def require_modality(name: str) -> str:

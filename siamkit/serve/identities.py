@@ -9,14 +9,12 @@ from typing import Annotated, Any
 
 from starlette.responses import Response
 
-from siamkit.errors import UnknownName
-from siamkit.serve.choices import require_gallery
+from siamkit.serve.choices import require_enrolled, require_gallery, require_sample
 from siamkit.serve.failures import RequestError
 from siamkit.serve.fields import Field
 from siamkit.serve.route import Nothing
 from siamkit.serve.server import Server
 from siamkit.store.samples import Sample
-from siamkit.workspace import Workspace
 
 MAX_PAGE = 1_000  # rows
 PAGE = 100
@@ -94,14 +92,14 @@ def list_identities(server: Server, body: IdentityList, gallery: str) -> dict[st
 
 def rename_identity(server: Server, body: NewLabel, gallery: str, label: str) -> dict[str, Any]:
     """Give an identity another label, in every gallery."""
-    _require_enrolled(server.workspace, gallery, label)
+    require_enrolled(server.workspace, gallery, label)
     return {"old": label, "new": server.workspace.rename(label, body.label)}
 
 
 def merge_identities(server: Server, body: Merging, gallery: str) -> dict[str, Any]:
     """Give all samples of one identity to another, in every gallery."""
     for label in (body.old, body.new):
-        _require_enrolled(server.workspace, gallery, label)
+        require_enrolled(server.workspace, gallery, label)
     return asdict(server.workspace.merge(body.old, body.new))
 
 
@@ -130,12 +128,12 @@ def list_samples(server: Server, body: SampleList, gallery: str) -> dict[str, An
 
 def show_sample(server: Server, body: Nothing, gallery: str, sample: int) -> dict[str, Any]:
     """Describe one sample."""
-    return _describe(_require_sample(server.workspace, gallery, sample))
+    return _describe(require_sample(server.workspace, gallery, sample))
 
 
 def show_thumbnail(server: Server, body: Thumbnail, gallery: str, sample: int) -> Response:
     """Return a small picture of what a sample shows."""
-    _require_sample(server.workspace, gallery, sample)
+    require_sample(server.workspace, gallery, sample)
     picture = server.workspace.thumbnail(sample, side=body.side)
     if picture is None:
         message = f"sample {sample} has no picture to show"
@@ -146,13 +144,13 @@ def show_thumbnail(server: Server, body: Thumbnail, gallery: str, sample: int) -
 
 def move_sample(server: Server, body: NewLabel, gallery: str, sample: int) -> dict[str, Any]:
     """Give a sample to another identity, created if new."""
-    _require_sample(server.workspace, gallery, sample)
+    require_sample(server.workspace, gallery, sample)
     return asdict(server.workspace.move_sample(sample, body.label))
 
 
 def forget_sample(server: Server, body: Nothing, gallery: str, sample: int) -> dict[str, Any]:
     """Delete one sample, and its identity if it has no other."""
-    _require_sample(server.workspace, gallery, sample)
+    require_sample(server.workspace, gallery, sample)
     server.workspace.forget_sample(sample)
     return {"forgot": sample, "samples": 1}
 
@@ -181,18 +179,3 @@ def _read_number(cursor: str) -> int:
 
 def _describe(sample: Sample) -> dict[str, Any]:
     return {**sample.to_dict(), "identity": sample.identity}
-
-
-def _require_enrolled(ws: Workspace, gallery: str, label: str) -> None:
-    """Raise UnknownName unless an identity has a sample in this gallery."""
-    if not ws.list_samples(gallery, identity=label, limit=1).samples:
-        raise UnknownName(f"{label!r} has no sample in gallery {gallery!r}")
-
-
-def _require_sample(ws: Workspace, gallery: str, sample_id: int) -> Sample:
-    """Return a sample of this gallery. Raises UnknownName for another one's."""
-    require_gallery(ws, gallery)
-    sample = ws.sample(sample_id)
-    if sample.gallery != gallery:
-        raise UnknownName(f"no sample {sample_id} in gallery {gallery!r}")
-    return sample

@@ -298,3 +298,16 @@ def test_a_file_that_cannot_be_read_shows_nobody(faces):
     page = faces.post("/review/unknown", data={"gallery": "faces"}, files=files)
     assert page.status_code == 422
     assert "not a picture" in page.text
+
+
+def test_a_page_of_one_gallery_changes_no_other(faces):
+    faces.post("/galleries", files=fields(modality="faces", name="guests"))
+    there = "/galleries/guests"
+    about = {"label": "Eileen <b>", "sample": "1", "new": "x", "into": "x", "everywhere": "1"}
+    for action in ("rename", "merge", "move", "forget", "forget-sample"):
+        reply = faces.post(f"{there}/{action}", files=fields(**about))
+        assert (reply.status_code, action) == (404, action)
+    page = faces.post("/galleries/faces/merge", files=fields(label="Eileen <b>", into="Eilen <b>"))
+    assert "did you mean" in page.text
+    assert faces.post("/galleries/none/undo-merge", files=fields(x="")).status_code == 404
+    assert faces.get("/v1/galleries/faces/samples/1").json()["identity"] == "Eileen <b>"

@@ -8,7 +8,12 @@ from siamkit.embed import region_choosers
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.sources import to_path
-from siamkit.serve.choices import require_gallery, require_modality
+from siamkit.serve.choices import (
+    require_enrolled,
+    require_gallery,
+    require_modality,
+    require_sample,
+)
 from siamkit.serve.pages import media
 from siamkit.serve.pages.ask import ACCEPT, read_box
 from siamkit.serve.pages.frame import Form, Moved, Shown, describe, link
@@ -222,12 +227,15 @@ def _identity_path(gallery: str, label: str) -> str:
 
 def rename(server: Server, form: Form, gallery: str) -> Moved:
     """Give an identity another label."""
+    require_enrolled(server.workspace, gallery, form["label"])
     label = server.workspace.rename(form["label"], form["new"])
     return Moved(_identity_path(gallery, label), f"Renamed to {label}.")
 
 
 def merge(server: Server, form: Form, gallery: str) -> Moved:
     """Merge an identity into another."""
+    for label in (form["label"], form["into"]):
+        require_enrolled(server.workspace, gallery, label)
     merger = server.workspace.merge(form["label"], form["into"])
     notice = f"{merger.old} merged into {merger.new}."
     return Moved(_identity_path(gallery, merger.new), notice)
@@ -235,19 +243,22 @@ def merge(server: Server, form: Form, gallery: str) -> Moved:
 
 def undo_merge(server: Server, form: Form, gallery: str) -> Moved:
     """Take the last merger, or the last move of a sample, back."""
+    require_gallery(server.workspace, gallery)
     merger = server.workspace.undo_merge()
     return Moved(_identity_path(gallery, merger.new), f"{merger.new} is as it was before.")
 
 
 def move(server: Server, form: Form, gallery: str) -> Moved:
     """Give a sample to another identity."""
-    merger = server.workspace.move_sample(_number(form["sample"]), form["into"])
+    sample = require_sample(server.workspace, gallery, _number(form["sample"]))
+    merger = server.workspace.move_sample(sample.id, form["into"])
     return Moved(_identity_path(gallery, merger.new), f"Moved to {merger.new}.")
 
 
 def forget(server: Server, form: Form, gallery: str) -> Moved:
     """Forget an identity, everywhere or in one gallery."""
     everywhere = bool(form["everywhere"])
+    require_enrolled(server.workspace, gallery, form["label"])
     count = server.workspace.forget(form["label"], gallery=None if everywhere else gallery)
     samples = "1 sample" if count == 1 else f"{count} samples"
     return Moved(link(f"/galleries/{gallery}"), f"{form['label']} is forgotten: {samples} deleted.")
@@ -255,9 +266,10 @@ def forget(server: Server, form: Form, gallery: str) -> Moved:
 
 def forget_sample(server: Server, form: Form, gallery: str) -> Moved:
     """Forget one sample."""
-    ws, number = server.workspace, _number(form["sample"])
-    label = ws.sample(number).identity
-    ws.forget_sample(number)
+    ws = server.workspace
+    sample = require_sample(ws, gallery, _number(form["sample"]))
+    label = sample.identity
+    ws.forget_sample(sample.id)
     is_left = any(card.identity == label for card in ws.list_page(gallery, search=label).cards)
     path = _identity_path(gallery, label) if is_left else link(f"/galleries/{gallery}")
     return Moved(path, "1 sample is forgotten.")
