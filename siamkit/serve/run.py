@@ -7,6 +7,7 @@ import signal
 import socket
 from dataclasses import replace
 from functools import partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from siamkit.errors import BadInput, SiamkitError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from uvicorn import Config
 
-LOOPBACK = ("127.", "::1", "localhost")  # what the addresses of this machine alone begin with
 STOP_SECONDS = 30  # for requests at work to be answered
 IDLE_SECONDS = 15  # that a connection is kept for another request
 HUNG_SECONDS = 60  # without a sign of life of a worker, which is then started again
@@ -29,7 +29,10 @@ MAX_CONNECTIONS = 1_000  # of a process, below the usual limit of open files; mo
 
 def is_loopback(host: str) -> bool:
     """True if only this machine reaches an address."""
-    return host.startswith(LOOPBACK)
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # another name, which may lead anywhere
+        return False
 
 
 def require_safe(settings: Settings) -> None:
