@@ -190,7 +190,9 @@ class Tokens:
             state["client"] = token.name
         elif not scope["path"].startswith(self.open_paths):
             if _is_page(scope):
-                login = RedirectResponse(f"/login?next={quote(scope['path'])}", 303)
+                query = b"?" + scope["query_string"] if scope["query_string"] else b""
+                target = quote(quote(scope["path"]).encode() + query)
+                login = RedirectResponse(f"/login?next={target}", 303)
                 await login(scope, receive, send)
             else:
                 await self._refuse(scope, receive, send, has_sent=bool(secret))

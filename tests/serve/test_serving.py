@@ -25,6 +25,7 @@ from starlette.testclient import TestClient
 
 from siamkit.serve.app import create_app
 from siamkit.serve.routes import ROUTES
+from siamkit.serve.run import is_loopback
 from siamkit.serve.settings import Settings
 from siamkit.serve.slow_clients import PatientProtocol
 from siamkit.serve.tokens import COOKIE, SCOPES, add_token
@@ -78,6 +79,9 @@ def test_a_browser_signs_in_once(guarded):
     sent = client.get("/v1/galleries", headers=browser)
     assert (sent.status_code, sent.headers["Location"]) == (303, "/login?next=/v1/galleries")
     assert "password" in client.get(sent.headers["Location"]).text
+    query = client.get("/galleries/a%20%3F/identity?label=Ann+%26+Bob&k=1", headers=browser)
+    page = client.get(query.headers["Location"]).text
+    assert 'value="/galleries/a%20%3F/identity?label=Ann+%26+Bob&amp;k=1"' in page
     wrong = client.post("/login", files=sign_in("sk_no"), headers=browser)
     assert wrong.status_code == 403
     right = client.post("/login", files=sign_in(secrets["read"], "/v1/galleries"), headers=browser)
@@ -237,6 +241,15 @@ def test_over_tls_a_request_is_answered_before_the_server_ends(shell, started):
         answer = asking.recv(65536)
     assert b" 200 OK" in answer
     assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "is_own"),
+    [("localhost", True), ("127.0.0.2", True), ("::1", True), ("0:0:0:0:0:0:0:1", True)]
+    + [(name, False) for name in ("127.evil.example", "localhost.evil.example", "::1234", "::")],
+)
+def test_only_this_machine_is_served_without_tokens(host, is_own):
+    assert is_loopback(host) == is_own
 
 
 def test_an_address_that_others_reach_needs_tokens(shell):
