@@ -292,6 +292,9 @@ def test_every_command_is_a_method():
         "galleries delete": ["delete_gallery"],
         "index stats": ["index_stats"],
         "mine-negatives": ["mine_negatives"],
+        "style": ["stylise", "stylise_many", "named_styles"],
+        "serve": [],  # it and `mcp` hand the methods of the others to programs
+        "mcp": [],
         "index rebuild": ["rebuild_index"],
         "encoders list": ["encoders"],
         "encoders build": ["build_encoders"],
