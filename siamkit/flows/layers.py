@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,13 +39,31 @@ class LayerChoice:
     """The layers and channels to show, and how many places of each channel.
 
     Examples:
-        >>> sk.LayerChoice(layers=("layer 4",), channels=(12, 40)).places
-        6
+        >>> sk.LayerChoice(layers=("layer 4", 16), channels=(12, 40)).layers
+        ('layer 4', '16')
     """
 
-    layers: tuple[str, ...] = ()  # names, or numbers from 1; none: some from early to late
-    channels: tuple[int, ...] = ()  # from 0; none: those that stand out most
+    layers: Sequence[str | int] = ()  # names, or numbers from 1; none: some from early to late
+    channels: Sequence[int] = ()  # from 0; none: those that stand out most
     places: int = PLACES
+
+    def __post_init__(self) -> None:
+        layers = _take(self.layers, (str, Integral), "layers", "names or numbers, ('layer 4', 16)")
+        channels = _take(self.channels, (Integral,), "channels", "numbers from 0, (12, 40)")
+        places: Any = self.places
+        if not isinstance(places, Integral) or int(places) < 1:
+            raise BadInput(f"{places!r} places of each channel", hint="show 1 or more")
+        object.__setattr__(self, "layers", tuple(map(str, layers)))
+        object.__setattr__(self, "channels", tuple(map(int, channels)))
+
+
+def _take(values: Any, types: tuple[type, ...], argument: str, expected: str) -> tuple[Any, ...]:
+    """Return values as a tuple. Raises BadInput for what is not a list of these types."""
+    are_several = isinstance(values, Iterable) and not isinstance(values, str | bytes)
+    taken = tuple(values) if are_several else ()
+    if not are_several or not all(isinstance(value, types) for value in taken):
+        raise BadInput(f"{argument}: expected a list of {expected}; got {values!r}")
+    return taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,8 +179,6 @@ def show_layers(
     have, or if no layer keeps places apart; the error of the file; the first error if no sample of
     the set can be used.
     """
-    if choice.places < 1:
-        raise BadInput(f"{choice.places} places of each channel", hint="show 1 or more")
     layers = spatial_layers(pipeline)
     chosen = _choose_layers(layers, choice)
     run = LayerRun(pipeline, chosen)
@@ -207,7 +224,7 @@ def _choose_layers(layers: Sequence[Layer], choice: LayerChoice) -> list[Layer]:
                 hint=f"it has {len(layers)}, from {layers[0].name!r} to {layers[-1].name!r};"
                 " `explain --layers` without files lists them",
             )
-        chosen = [layers[number] for number in sorted({named[name] for name in choice.layers})]
+        chosen = [layers[number] for number in sorted({named[str(name)] for name in choice.layers})]
     for layer in chosen:
         if beyond := [number for number in choice.channels if not 0 <= number < layer.channels]:
             raise BadInput(

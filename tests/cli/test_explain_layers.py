@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import siamkit as sk
 from siamkit.flows.layer_attention import _Attention, _weights
 from siamkit.flows.layer_places import StrongestPlaces, pick_channels, pick_layers, split_networks
 from siamkit.sdk.graph_writer import RUNTIME, GraphWriter, Port
@@ -209,6 +210,21 @@ def test_attention_is_what_the_fused_operator_weighs_values_with():
 def layer(name: str, stride: int, field: int = 3) -> Layer:
     axes = (Axis(2, stride, field, -1), Axis(3, stride, field, -1))
     return Layer(name, name, "x", "Conv", 3, axes, (2, 3), name)
+
+
+def test_a_choice_takes_lists_and_numbers_and_refuses_other_types():
+    choice = sk.LayerChoice([4, "layer 16"], np.array([12, 40]))
+    assert choice == sk.LayerChoice(("4", "layer 16"), (12, 40))
+    for wrong, message in [
+        ({"layers": "4"}, "layers: expected a list of names or numbers, .*; got '4'"),
+        ({"layers": (4.0,)}, "layers: expected"),
+        ({"channels": 12}, "channels: expected a list of numbers from 0, .*; got 12"),
+        ({"channels": "12"}, "channels: expected"),
+        ({"places": 0}, "0 places"),
+        ({"places": "6"}, "'6' places"),
+    ]:
+        with pytest.raises(sk.BadInput, match=message):
+            sk.LayerChoice(**wrong)
 
 
 def test_layers_are_picked_from_early_to_late():
