@@ -22,6 +22,7 @@ from siamkit.io.printable import json_text
 from siamkit.io.sources import absolute
 from siamkit.serve import bodies, failures
 from siamkit.serve.audit_log import describe_request
+from siamkit.serve.callers import CALLER, caller_of
 from siamkit.serve.failures import RequestError
 from siamkit.serve.guards import guards
 from siamkit.serve.pages import page_routes, show_missing
@@ -125,6 +126,7 @@ def _endpoint(server: Server, route: Route) -> Endpoint:
             if route.scope != "open":
                 require_scope(state, route.scope)
             bodies.require_utf8(request.scope.get("raw_path", b""), "the path")
+            CALLER.set(caller_of(state))
             body: Any = await bodies.read(request, route.request, server.settings)
             if is_audited:
                 state["audit"] = describe_request(route.name, request.path_params, body)

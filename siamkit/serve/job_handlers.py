@@ -14,6 +14,7 @@ from siamkit.flows.decide import DecisionRule
 from siamkit.flows.dedupe_items import Item
 from siamkit.io.atomic import replace_text
 from siamkit.reports.collection_facts import of_calibration
+from siamkit.serve.callers import CALLER
 from siamkit.serve.choices import (
     Detector,
     Files,
@@ -28,7 +29,7 @@ from siamkit.serve.choices import (
 from siamkit.serve.enrolment import Enrolment, describe_result, start_enrolling
 from siamkit.serve.failures import RequestError
 from siamkit.serve.fields import Field
-from siamkit.serve.jobs import Job, Work
+from siamkit.serve.jobs import Job, Work, unknown_job
 from siamkit.serve.route import Nothing, Reply
 from siamkit.serve.server import Server
 from siamkit.types import Fault
@@ -182,7 +183,7 @@ def timeline(server: Server, body: Recording, gallery: str) -> Reply:
 
 
 def _submit(server: Server, kind: str, work: Callable[[Work], Any]) -> Reply:
-    job = server.jobs.submit(kind, work)
+    job = server.jobs.submit(kind, work, owner=CALLER.get().name)
     return Reply(describe(job), status=ACCEPTED, headers={"Location": f"/v1/jobs/{job.id}"})
 
 
@@ -194,36 +195,45 @@ def describe(job: Job) -> dict[str, Any]:
     return asdict(job)
 
 
+def _own(server: Server, job_id: str) -> Job:
+    """Return a job of the client. Raises RequestError 404 for another's."""
+    job = server.jobs.get(job_id)
+    if not CALLER.get().owns(job.owner):
+        raise unknown_job()
+    return job
+
+
 def list_jobs(server: Server, body: Nothing) -> list[dict[str, Any]]:
-    """List the jobs of all processes, the newest first."""
-    return [describe(job) for job in server.jobs.list_all()]
+    """List the jobs of a client's token, the newest first; with the scope admin, all of them."""
+    caller = CALLER.get()
+    return [describe(job) for job in server.jobs.list_all() if caller.owns(job.owner)]
 
 
 def show_job(server: Server, body: Nothing, job: str) -> dict[str, Any]:
     """Describe a job, with its progress."""
-    return describe(server.jobs.get(job))
+    return describe(_own(server, job))
 
 
 def end_job(server: Server, body: Nothing, job: str) -> dict[str, Any]:
     """Ask a job to stop; delete one that has ended, with its result. What it has enrolled stays."""
-    if server.jobs.get(job).has_ended:
+    if _own(server, job).has_ended:
         return describe(server.jobs.delete(job))
     return describe(server.jobs.cancel(job))
 
 
 def job_result(server: Server, body: Nothing, job: str) -> Any:
     """Return the result of a job that is done."""
-    return server.jobs.result(job)
+    return server.jobs.result(_own(server, job).id)
 
 
 def job_file(server: Server, body: Nothing, job: str, name: str) -> Response:
     """Return a file that a job left beside its result."""
-    return FileResponse(server.jobs.file(job, name), filename=name)
+    return FileResponse(server.jobs.file(_own(server, job).id, name), filename=name)
 
 
 def follow_job(server: Server, body: Nothing, job: str) -> Response:
     """Stream a job's changes as server-sent events, until it has ended."""
-    server.jobs.get(job)  # a 404 is not a stream
+    _own(server, job)  # a 404 is not a stream
 
     async def events() -> AsyncIterator[str]:
         yield f"retry: {RETRY_MS}\n\n"

@@ -51,6 +51,7 @@ class Job:
     kind: str
     state: State
     created: float
+    owner: str = ""  # the name of the token that it came with
     started: float | None = None
     finished: float | None = None
     step: str = ""
@@ -110,13 +111,13 @@ class Jobs:
         """The number of jobs of this process that have not ended."""
         return len(self._works)
 
-    def submit(self, kind: str, work: Callable[[Work], Any]) -> Job:
+    def submit(self, kind: str, work: Callable[[Work], Any], *, owner: str = "") -> Job:
         """Queue work, which returns its result as JSON values. Raises Busy if too much waits."""
         with self._lock:
             if len(self._works) >= self.most:
                 raise Busy(f"{len(self._works)} jobs wait already", seconds=30)
             self._delete_oldest()
-            job = Job(secrets.token_hex(8), kind, "queued", time.time())
+            job = Job(secrets.token_hex(8), kind, "queued", time.time(), owner)
             folder = self.folder / job.id
             create_folder(folder)
             current = Work(job, folder, lock_folder(folder, wait=True))
@@ -236,7 +237,7 @@ class Jobs:
     def _folder(self, job_id: str) -> Path:
         folder = self.folder / job_id
         if not NAME.fullmatch(job_id) or not (folder / JOB).is_file():
-            raise RequestError(404, "unknown_job", "there is no job of this id")
+            raise unknown_job()
         return folder
 
     def _folders(self) -> list[Path]:
@@ -250,6 +251,11 @@ class Jobs:
         ended = [job for job in self.list_all() if job.has_ended]
         for job in ended[KEPT // 2 :]:
             shutil.rmtree(self.folder / job.id, ignore_errors=True)
+
+
+def unknown_job() -> RequestError:
+    """Return the error for a job that there is not, or that is another client's."""
+    return RequestError(404, "unknown_job", "there is no job of this id")
 
 
 def _is_unlocked(folder: Path) -> bool:

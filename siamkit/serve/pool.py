@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from siamkit.serve.failures import Busy
@@ -27,7 +28,7 @@ class Pool:
             raise Busy(f"{self.pending} requests are being answered already")
         loop = asyncio.get_running_loop()
         self.pending += 1
-        future = self._executor.submit(work)
+        future = self._executor.submit(copy_context().run, work)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._release))
         return await asyncio.wrap_future(future)
 

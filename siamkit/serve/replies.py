@@ -222,12 +222,13 @@ class Audited(TypedDict):
 
 
 class Job(TypedDict):
-    """Long work. Times are seconds since 1970, UTC; `total` is 0 if unknown."""
+    """Long work. Times are seconds since 1970, UTC; `total` is 0 if unknown; `owner` is a token."""
 
     id: str
     kind: str
     state: Literal["queued", "running", "cancelling", "done", "failed", "cancelled", "interrupted"]
     created: float
+    owner: str
     started: float | None
     finished: float | None
     step: str

@@ -123,6 +123,31 @@ def test_what_was_asked_and_changed_is_in_the_audit_log(guarded, tmp_path):
     assert "hello" not in text
 
 
+@pytest.mark.timeout(30)
+def test_a_job_is_its_tokens_and_the_admins(guarded, tmp_path):
+    client, _ = guarded
+
+    def ask(method, name, path, **options):
+        bearer = {"Authorization": f"Bearer {secrets[name]}"}
+        return client.request(method, f"/v1/{path}", headers=bearer, **options)
+
+    secrets = {name: add_token(tmp_path / "tokens", "read", name) for name in ("ann", "bob")}
+    secrets["boss"] = add_token(tmp_path / "tokens", "admin", "boss")
+    body = {"modality": "letters", "texts": ["hello", "hello "]}
+    job = ask("POST", "ann", "dedupe", json=body).json()
+    assert job["owner"] == "ann"
+    path = f"jobs/{job['id']}"
+    for rest in ("", "/result", "/events", "/files/report.html"):
+        assert ask("GET", "bob", path + rest).json()["code"] == "unknown_job"
+    assert ask("DELETE", "bob", path).json()["code"] == "unknown_job"
+    assert ask("GET", "bob", "jobs").json() == []
+    assert "event: end" in ask("GET", "ann", f"{path}/events").text
+    assert ask("GET", "ann", f"{path}/result").json()["groups"]
+    assert [each["id"] for each in ask("GET", "boss", "jobs").json()] == [job["id"]]
+    assert ask("DELETE", "boss", path).json()["state"] == "done"
+    assert ask("GET", "ann", path).status_code == 404
+
+
 # --- processes ---
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
