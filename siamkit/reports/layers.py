@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from siamkit.flows.layers import ChannelView, LayersExplanation, LayerView
 
 NAME = 60  # characters of a file's name
+LEAST_CONTRAST = 3.0  # of a drawn picture, in 0 to 255: that of grey, where it begins, is about 1
 _STYLE = """
 body { max-width: 76em } img { display: block; max-width: 100%; border-radius: 3px }
 img.sharp { image-rendering: pixelated } .cell img { width: 100%; height: auto }
@@ -127,7 +128,8 @@ def _channel(channel: ChannelView, shown: LayersExplanation) -> str:
         note = f"channel {channel.channel} in {to_path(shown.file).name}"
         cells.append(_cell(embed(heat(shown.picture, channel.response), note), note))
     if channel.maximum is not None:
-        note = "drawn to maximise it"
+        is_flat = channel.maximum.std() < LEAST_CONTRAST
+        note = "stayed grey: nothing to climb" if is_flat else "drawn to maximise it"
         cells.append(_cell(embed(channel.maximum, note), note))
     cells += [_place(place) for place in channel.places]
     return (

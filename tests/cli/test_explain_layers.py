@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 import siamkit as sk
 from siamkit.flows.layer_attention import _Attention, _weights
 from siamkit.flows.layer_places import StrongestPlaces, pick_channels, pick_layers, split_networks
+from siamkit.reports.layers import layers_page
 from siamkit.sdk.graph_writer import RUNTIME, GraphWriter, Port
 from siamkit.sdk.layers import Layer
 from siamkit.sdk.onnx import encoder_session
@@ -106,6 +108,18 @@ def test_blank_pictures_are_said_to_make_no_channel_stand_out(shell):
     assert "2 (all places alike)" in done.out
     (view,) = json.loads(shell(*chosen, "--json").out, parse_constant=pytest.fail)["shown"]
     assert view["channels"][0]["stands_out"] is None
+
+
+def test_a_drawn_picture_that_stayed_grey_is_named(shell):
+    array = np.random.default_rng(0).integers(0, 255, (112, 112, 3), np.uint8)
+    choice = sk.LayerChoice(("1",), (2, 3))
+    shown = sk.Workspace(shell.folder / "store").layers("images", array, choice=choice)
+    (view,) = shown.views
+    drawn = [np.full((8, 8, 3), 128, np.uint8), array]
+    pairs = zip(view.channels, drawn, strict=True)
+    channels = tuple(replace(channel, maximum=maximum) for channel, maximum in pairs)
+    page = layers_page(replace(shown, views=(replace(view, channels=channels),)))
+    assert (page.count("<small>stayed grey"), page.count("<small>drawn to maximise")) == (1, 1)
 
 
 def test_layers_are_listed_without_files(shell):
