@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from siamkit.errors import BadInput, SiamkitError
@@ -49,7 +50,7 @@ class StyleFiles:
             require_writable(self.output, PICTURES)  # raises: pictures have no such suffix
         if self.output.exists() and not self.output.is_dir():
             raise BadInput(f"{to_text(self.output)} is a file", hint="name a folder")
-        return [self.output / _file_name(item) for item in items]
+        return [self.output / name for name in _file_names(items)]
 
     def record(self, targets: Sequence[Path]) -> StyleRecord | None:
         """Open the record of a folder; None if one picture is saved, whatever was there."""
@@ -132,6 +133,38 @@ def _read(source: Source) -> sources.Content:
     return sources.read(source if isinstance(source, bytes) else Path(source))
 
 
-def _file_name(item: ListedSource) -> str:
-    suffix = "" if isinstance(item.source, bytes) else Path(item.source).suffix
-    return f"{item.stem}{suffix if suffix.lower() in PICTURES else '.png'}"
+def _file_names(items: Sequence[ListedSource]) -> list[str]:
+    """Return a relative path for each item, one that other items rarely change.
+
+    Pictures keep their names if they can be written in their format. The others become .png files,
+    and keep their suffix before it if that name is taken.
+    """
+    names = [""] * len(items)
+    taken: set[str] = set()
+    for number in sorted(range(len(items)), key=lambda number: not _keeps_name(items[number])):
+        names[number] = name = _free(_candidates(items[number]), taken)
+        taken.add(name.casefold())  # some disks do not tell A from a
+    return names
+
+
+def _keeps_name(item: ListedSource) -> bool:
+    return _suffix(item).lower() in PICTURES
+
+
+def _suffix(item: ListedSource) -> str:
+    return "" if isinstance(item.source, bytes) else Path(item.source).suffix
+
+
+def _candidates(item: ListedSource) -> Iterator[str]:
+    suffix, bare = _suffix(item), item.stem
+    if suffix and not isinstance(item.source, bytes) and Path(bare).name == Path(item.source).name:
+        bare = bare.removesuffix(suffix)  # the stem is the whole name, where two have one stem
+    ending = suffix if _keeps_name(item) else ".png"
+    yield bare + ending
+    if not _keeps_name(item):
+        yield bare + suffix + ending
+    yield from (f"{bare}-{number}{ending}" for number in count(2))
+
+
+def _free(candidates: Iterator[str], taken: set[str]) -> str:
+    return next(name for name in candidates if name.casefold() not in taken)

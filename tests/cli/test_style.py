@@ -107,6 +107,20 @@ def test_only_the_same_picture_in_the_same_style_counts_as_done(pictures):
     assert json.loads(done.out)["pictures"][0]["status"] == "exists"
 
 
+def test_a_file_that_is_added_to_a_folder_is_painted_beside_its_namesake(pictures):
+    folder = pictures.folder / "photos"
+    (folder / "bad.png").unlink()
+    command = ("style", "photos", "--like", "painted-5", "--size", "32", "-o", "out")
+    assert pictures(*command).out == "2 rendered (out)\n"
+    for name in ("a.bmp", "turned.bmp", "a.png.png"):
+        Image.new("RGB", (40, 30), "red").save(folder / name)
+    assert pictures(*command).out == "3 rendered, 2 exist already (out)\n"
+    names = sorted(path.name for path in (pictures.folder / "out").glob("[!.]*"))
+    assert names == ["a.bmp.png", "a.png", "a.png.png", "turned.jpg", "turned.png"]
+    assert pictures("style", "photos/a.png", "photos/a.png", *command[2:]).code == 0
+    assert (pictures.folder / "out/a-2.png").exists()
+
+
 def test_a_picture_that_a_killed_run_began_is_painted_again(pictures, monkeypatch):
     command = ("style", "photos/a.png", "--like", "painted-5", "-o", "out/")
     with monkeypatch.context() as patch:
