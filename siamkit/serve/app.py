@@ -74,20 +74,23 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     server: Server = app.state.server
     await server.pool.run(server.workspace.init)
     threading.Thread(target=server.warm_up, name="siamkit-warm-up", daemon=True).start()
-    _end_streams_on_signals(server)
+    _stop_jobs_on_signals(server)
     yield
     server.close()
 
 
-def _end_streams_on_signals(server: Server) -> None:
-    """End the streams of jobs' events when the process is to stop: they would keep it waiting."""
+def _stop_jobs_on_signals(server: Server) -> None:
+    """Interrupt the jobs as soon as the process is to stop, and end the streams of their events.
+
+    uvicorn waits for the streams, and the process for the jobs after that.
+    """
     if threading.current_thread() is not threading.main_thread():
         return
     for number in (signal.SIGINT, signal.SIGTERM):
         before = signal.getsignal(number)
 
         def stop(number: int, frame: Any, before: Any = before) -> None:
-            server.jobs.stop_following()
+            server.jobs.stop()
             if callable(before):
                 before(number, frame)
 

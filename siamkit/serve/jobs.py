@@ -104,7 +104,6 @@ class Jobs:
         self._works: dict[str, Work] = {}  # of this process, which have not ended
         self._lock = threading.Lock()
         self._is_stopping = False
-        self._is_closed = False
 
     @property
     def pending(self) -> int:
@@ -196,16 +195,16 @@ class Jobs:
             before = job
             await asyncio.sleep(POLL_SECONDS)
 
-    def stop_following(self) -> None:
-        """End every `follow` soon, whatever its job does."""
+    def stop(self) -> None:
+        """Interrupt what this process does, at its next progress, and end every `follow` soon."""
         self._is_stopping = True
-
-    def close(self) -> None:
-        """Interrupt what this process does, and wait for it."""
-        self._is_closed = True
         for current in list(self._works.values()):
             with suppress(OSError):
                 create_private(current.folder / CANCEL)
+
+    def close(self) -> None:
+        """Interrupt what this process does, and wait for it."""
+        self.stop()
         self._pool.shutdown(wait=True)
 
     def _do(self, current: Work, work: Callable[[Work], Any]) -> None:
@@ -218,7 +217,7 @@ class Jobs:
             replace_text(current.folder / RESULT, text)
             ended = {"state": "done", "files": _files_of(current.folder)}
         except Cancelled:
-            ended = {"state": "interrupted" if self._is_closed else "cancelled"}
+            ended = {"state": "interrupted" if self._is_stopping else "cancelled"}
         except Exception as error:
             ended = {"state": "failed", "error": describe(error, current.job.id, self.root)}
         try:

@@ -158,6 +158,20 @@ def test_a_follower_sees_each_change_and_blocks_nothing(jobs):
     assert ("running", "first") in states
 
 
+def test_jobs_and_their_followers_stop_before_the_server_closes(jobs):
+    async def follow():
+        job = jobs.submit("dedupe", until_cancelled)
+        async for _ in jobs.follow(job.id):
+            jobs.stop()  # as the signal does while requests are still being answered
+
+    asyncio.run(follow())
+    end = time.monotonic() + 10
+    while jobs.pending:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert [job.state for job in jobs.list_all()] == ["interrupted"]
+
+
 def test_old_jobs_are_deleted(jobs, tmp_path, monkeypatch):
     monkeypatch.setattr("siamkit.serve.jobs.KEPT", 4)
     for _ in range(6):
