@@ -17,6 +17,7 @@ from siamkit.cli import options
 from siamkit.cli.output import echo, emit_json, one_line, print_rows, stderr
 from siamkit.cli.progress import bar, steps
 from siamkit.io.picture_write import PICTURES
+from siamkit.io.sources import to_text
 
 if TYPE_CHECKING:
     from siamkit.cli.options.base import F
@@ -118,11 +119,18 @@ def optimise(
     likes: Sequence[tuple[str, float]],
     choice: DescentOptions,
     as_json: bool,
+    output: Path,
     **details: Any,
 ) -> int:
     """Paint one picture, and print what came of it."""
     painting = ws.paint(
-        content, likes, encoder=choice.encoder, frames=choice.frames, **choice.settings, **details
+        content,
+        likes,
+        output,
+        encoder=choice.encoder,
+        frames=choice.frames,
+        **choice.settings,
+        **details,
     )
     follow(painting)
     painted = painting.painted
@@ -130,7 +138,7 @@ def optimise(
         emit_json(painted.to_dict())
         return 0
     size = f"{painted.width:,} x {painted.height:,} px"
-    echo(f"{one_line(painted.source, 100)}: {size} to {painted.output}")
+    echo(f"{one_line(painted.source, 100)}: {size} to {to_text(output)}")
     echo(
         f"style distance {painted.style_distance:.2f}, {painted.distance_before:.2f} before;"
         f" content loss {painted.content:.2f} (0 matches; a picture of one colour has about 1)"
@@ -155,7 +163,7 @@ def reconstruct(
     if len(likes) > 1:
         raise click.UsageError("--reconstruct takes one style.")
     if output.suffix.lower() in PICTURES and not output.is_dir():
-        raise sk.BadInput(f"{output} is the name of one picture", hint="name a folder")
+        raise sk.BadInput(f"{to_text(output)} is the name of one picture", hint="name a folder")
     with steps() as progress:
         shown = ws.reconstruct(
             content,
@@ -170,12 +178,17 @@ def reconstruct(
         emit_json(shown.to_dict())
         return 0
     rows = [
-        {"of": item.kind, "layer": item.layers[-1], "loss": f"{item.loss:.3f}", "file": item.output}
+        {
+            "of": item.kind,
+            "layer": item.layers[-1],
+            "loss": f"{item.loss:.3f}",
+            "file": to_text(item.output or output),
+        }
         for item in shown.reconstructions
     ]
     print_rows(False, rows, ["of", "layer", "loss", "file"])
     echo(f"by {shown.encoder}; a style is of all layers up to the one that is named")
-    echo(f"all on one sheet: {shown.output}")
+    echo(f"all on one sheet: {to_text(shown.output or output)}")
     return 0
 
 

@@ -206,7 +206,7 @@ def _of_point(point: OperatingPoint) -> Facts:
 def of_painted(painted: Painted) -> Facts:
     """Describe a picture that gradient descent painted, without its pixels."""
     facts = {field.name: getattr(painted, field.name) for field in fields(painted) if field.repr}
-    return facts | {"output": str(painted.output)} if painted.output else facts
+    return facts | {"output": to_text(painted.output)} if painted.output else facts
 
 
 def of_reconstructions(shown: Reconstructions) -> Facts:
@@ -215,13 +215,13 @@ def of_reconstructions(shown: Reconstructions) -> Facts:
         "content": shown.content,
         "style": shown.style,
         "encoder": shown.encoder,
-        "output": None if shown.output is None else str(shown.output),
+        "output": None if shown.output is None else to_text(shown.output),
         "reconstructions": [
             {
                 "kind": item.kind,
                 "layers": list(item.layers),
                 "loss": item.loss,
-                "output": None if item.output is None else str(item.output),
+                "output": None if item.output is None else to_text(item.output),
             }
             for item in shown.reconstructions
         ],

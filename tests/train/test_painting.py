@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 
 import numpy as np
 import pytest
@@ -215,6 +216,18 @@ def test_a_content_that_has_the_style_already_is_not_changed(shell, encoder, pic
     assert "style distance 0.00, 0.00 before; content loss 0.00" in done.out
     same = [np.asarray(Image.open(path)) for path in (style, shell.folder / "out.png")]
     np.testing.assert_array_equal(*same)
+
+
+def test_names_that_are_not_utf8_are_shown_alike(shell, encoder, pictures):
+    name = os.fsdecode(b"nu-\xff.png")
+    try:
+        (shell.folder / name).write_bytes(pictures[0].read_bytes())
+    except OSError:
+        pytest.skip("the disk takes no such name")
+    command = ("style", name, "--like", str(pictures[1]), "--encoder", str(encoder))
+    done = shell(*command, "--optimise", "--steps", "1", "-o", f"out-{name}", "--json")
+    facts = json.loads(done.out)
+    assert (facts["source"], facts["output"]) == (r"nu-\xff.png", r"out-nu-\xff.png")
 
 
 def test_the_loss_of_a_blank_content_tells_nothing(shell, encoder, pictures):
