@@ -166,7 +166,7 @@ def _identify(
 def require_styles(modality: Modality[Any]) -> Stylises[Any]:
     """Return a modality that renders in styles. Raises BadInput for any other."""
     if not isinstance(modality, Stylises):
-        raise BadInput(f"{modality.name} have no styles to render in", hint="styles have")
+        raise BadInput(f"{modality.name} have no styles to render in", hint="take -m styles")
     return modality
 
 
