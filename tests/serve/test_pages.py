@@ -311,3 +311,14 @@ def test_a_page_of_one_gallery_changes_no_other(faces):
     assert "did you mean" in page.text
     assert faces.post("/galleries/none/undo-merge", files=fields(x="")).status_code == 404
     assert faces.get("/v1/galleries/faces/samples/1").json()["identity"] == "Eileen <b>"
+
+
+def test_a_browser_asks_before_it_shows_a_picture_again(faces):
+    picture = faces.get("/thumbnails/1")
+    assert picture.headers["Cache-Control"] == "private, no-cache"
+    tag = {"If-None-Match": picture.headers["ETag"]}
+    again = faces.get("/thumbnails/1", headers=tag)
+    assert (again.status_code, again.content) == (304, b"")
+    assert faces.get("/thumbnails/1?side=96", headers=tag).status_code == 200
+    faces.post("/galleries/faces/forget", files=fields(label="Eileen <b>"))
+    assert faces.get("/thumbnails/1", headers=tag).status_code == 404

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlencode
 from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import NotModifiedResponse
 
 from siamkit import errors
 from siamkit.io.wording import format_probability
@@ -177,6 +178,9 @@ def describe(error: Exception, server: Server) -> dict[str, str]:
 def respond(request: Request, shown: Shown | Moved | Response) -> Response:
     """Return the answer for a browser: a page, a part of one, or where to go."""
     if isinstance(shown, Response):
+        tag = shown.headers.get("ETag")
+        if tag and tag in request.headers.get("If-None-Match", ""):
+            return NotModifiedResponse(shown.headers)
         return shown
     headers = dict(HEADERS)
     if isinstance(shown, Moved):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from typing import Any
 
@@ -19,7 +20,8 @@ from siamkit.types import Region
 SIDES = (96, 160, 320)  # px of thumbnails that are made
 SCENE, CROP = 1280, 160  # px: the longer side of a picture that was asked about, and of a region
 SOUND_BYTES = 8_000_000  # of a recording that is played as it is
-PRIVATE = {**HEADERS, "Cache-Control": "private, max-age=86400"}  # an id is never reused
+# A browser asks each time: what was forgotten, or is no longer allowed, is not shown from a cache.
+REVALIDATED = {**HEADERS, "Cache-Control": "private, no-cache"}
 
 
 def show_thumbnail(server: Server, form: Form, sample: int) -> Response:
@@ -29,8 +31,14 @@ def show_thumbnail(server: Server, form: Form, sample: int) -> Response:
     content = server.workspace.thumbnail(sample, side=side)
     if content is None:
         name = server.workspace.sample(sample).identity
-        return Response(_initials(name), 200, PRIVATE, "image/svg+xml")
-    return Response(content, 200, PRIVATE, "image/jpeg")
+        return _tagged(_initials(name).encode(), "image/svg+xml")
+    return _tagged(content, "image/jpeg")
+
+
+def _tagged(content: bytes, media_type: str) -> Response:
+    """Return content with a tag, by which a browser asks whether it has changed."""
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return Response(content, 200, {**REVALIDATED, "ETag": tag}, media_type)
 
 
 def _initials(name: str) -> str:
@@ -51,7 +59,7 @@ def play_sample(server: Server, form: Form, sample: int) -> Response:
     sound = playable(content, SOUND_BYTES) if isinstance(content, bytes) else None
     if sound is None:
         raise UnknownName(f"sample {sample} has no sound to play")
-    return Response(sound[1], 200, PRIVATE, sound[0])
+    return _tagged(sound[1], sound[0])
 
 
 def scene(content: bytes, side: int = SCENE) -> dict[str, Any] | None:
