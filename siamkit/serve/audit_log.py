@@ -6,7 +6,9 @@ holds a sample, a text, a vector or a score. Reading lists is not logged, changi
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import os
 import threading
 import time
@@ -18,8 +20,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from siamkit.io.atomic import PRIVATE_FILE, create_folder
-from siamkit.io.unfinished import lock_folder
+from siamkit.io.atomic import PRIVATE_FILE
+from siamkit.io.sources import to_text
+from siamkit.io.unfinished import PRIVATE_FOLDER, lock_folder
 from siamkit.serve.limits import client_of
 from siamkit.serve.refusals import request_id_of
 
@@ -27,6 +30,8 @@ MAX_BYTES = 10 << 20  # of a file: some 40,000 requests
 FILES = 10  # audit.jsonl, audit.jsonl.1, …; older ones are deleted
 LABELS = 20  # of a request; their count is logged, too
 LABEL_CHARS = 200  # of a label: no longer one is stored, but it may be asked for
+
+log = logging.getLogger("siamkit.serve")
 
 
 class AuditLog:
@@ -38,16 +43,30 @@ class AuditLog:
         self._lock = threading.Lock()
 
     def write(self, **facts: Any) -> None:
-        """Append a line. It reaches the file as a whole, whatever other processes write."""
+        """Append a line: a whole one or none, whatever other processes write.
+
+        A request whose line cannot be written was answered all the same; the server's own log says
+        so. A store that was removed is not created again.
+        """
         line = json.dumps(facts, ensure_ascii=True).encode() + b"\n"
+        try:
+            self._append(line)
+        except OSError as error:
+            log.error("%s: a request is not logged: %s", to_text(self.path), error.strerror)
+
+    def _append(self, line: bytes) -> None:
         with self._lock:
-            create_folder(self.path.parent)
+            with suppress(FileExistsError):
+                self.path.parent.mkdir(PRIVATE_FOLDER)
             lock = lock_folder(self.path.parent, wait=True)  # against another worker's rotation
             try:
                 self._rotate(len(line))
                 handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
                 try:
-                    os.write(handle, line)
+                    size = os.fstat(handle).st_size
+                    if os.write(handle, line) < len(line):
+                        os.ftruncate(handle, size)
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 finally:
                     os.close(handle)
             finally:

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from siamkit.io.atomic import create_folder, replace_text
+from siamkit.io.atomic import replace_text
 from siamkit.io.foreign import read_json
+from siamkit.io.unfinished import PRIVATE_FOLDER
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # s, Prometheus's own
 DUMP_SECONDS = 1.0  # after a change
@@ -90,7 +91,8 @@ class Metrics:
             "seconds": list(self.seconds.items()),
         }
         with suppress(OSError):  # a full disk, or a store that was removed: requests go on
-            create_folder(self.folder)
+            for folder in (self.folder.parent, self.folder):  # never the store itself
+                folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
             replace_text(self._path(), json.dumps(counts))
 
     def _path(self) -> Path:

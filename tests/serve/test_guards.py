@@ -284,6 +284,19 @@ def test_the_audit_log_is_private_rotated_and_one_line_a_request(tmp_path):
     assert all(path.stat().st_size <= 1000 for path in log.path.parent.iterdir())
 
 
+def test_a_full_disk_leaves_no_half_line_and_fails_no_request(tmp_path, monkeypatch, caplog):
+    log = AuditLog(tmp_path / "audit.jsonl")
+    asked = client((Audited, {"log": log}))
+    asked.post("/echo?audit=1")
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda handle, line: write(handle, line[:9]))
+        assert asked.post("/echo?audit=2").status_code == 200
+    assert "audit.jsonl: a request is not logged: No space left on device" in caplog.text
+    asked.post("/echo?audit=3")
+    assert len([json.loads(line) for line in log.path.read_text().splitlines()]) == 2
+
+
 def test_metrics_are_prometheus_text_and_add_up_over_workers(tmp_path):
     metrics = Metrics(tmp_path)
     asked = client((Measured, {"metrics": metrics}))
