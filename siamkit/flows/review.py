@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ QUEUES: Mapping[str, tuple[str, ...]] = {  # the kinds of item in each
     "findings": ("outlier", "quality", "burst"),
     "unknown": ("unknown",),
 }
+_ID = re.compile(r"[1-9][0-9]{0,17}")  # what fits into 64 bits
 DOOMED = ("quality", "burst")  # kinds of which "different" marks a sample to forget
 
 
@@ -69,10 +71,10 @@ def list_items(
     return items
 
 
-def _pair(subject: str) -> str | frozenset[int]:
+def _pair(subject: str) -> str | frozenset[str]:
     """Return the two samples of a subject, in any order, whatever its kind; else the subject."""
-    numbers = parse_subject(subject)[1]
-    return frozenset(numbers) if len(numbers) == 2 else subject
+    kind, _, numbers = subject.partition(" ")
+    return frozenset(numbers.split()) if kind in QUEUES["duplicates"] else subject
 
 
 def decide(store: Store, gallery: Gallery, subject: str, choice: Choice) -> None:
@@ -81,15 +83,17 @@ def decide(store: Store, gallery: Gallery, subject: str, choice: Choice) -> None
     The same: two identities become one, with the name that has more samples, or a sample moves to
     the one that it is like. Different: a sample that is unlike its identity moves to a new one;
     other pairs stay two. Raises BadInput for an unknown subject or choice, StoreError if a sample
-    is gone.
+    is gone or of another gallery.
     """
     kind, numbers = parse_subject(subject)
+    if kind == "unknown":
+        raise BadInput(f"{subject} is no finding", hint="an unknown is enrolled or skipped")
     merger = None
     if choice not in ("same", "different", "skip"):
         raise BadInput(f"{choice!r} is no decision", hint="same, different or skip")
-    left = samples.get(store, numbers[0])
-    if choice == "same" and len(numbers) == 2:
-        right = samples.get(store, numbers[1])
+    left, *others = (_require_sample(store, gallery, number) for number in numbers)
+    if choice == "same" and others:
+        (right,) = others
         if left.identity == right.identity:
             raise BadInput(f"both are {left.identity!r} already")
         if kind == "label":
@@ -101,13 +105,27 @@ def decide(store: Store, gallery: Gallery, subject: str, choice: Choice) -> None
     reviews.add(store, gallery, subject, choice, merger)
 
 
+def _require_sample(store: Store, gallery: Gallery, sample_id: int) -> Sample:
+    """Return a sample of a gallery. Raises StoreError if it is gone or of another."""
+    sample = samples.get(store, sample_id)
+    if sample.gallery != gallery.name:
+        raise UnknownName(f"no sample {sample_id} in gallery {gallery.name!r}")
+    return sample
+
+
 def parse_subject(subject: str) -> tuple[str, list[int]]:
-    """Return the kind and the ids of a subject. Raises BadInput for another text."""
-    kind, *numbers = subject.split()[:3] or [""]
+    """Return the kind and the ids of a subject. Raises BadInput for another text.
+
+    Duplicates have two ids, others one. There is one way to write each: a decision is stored, and
+    found again, under its subject.
+    """
+    kind, *ids = subject.split(" ")
     known = any(kind in kinds for kinds in QUEUES.values())
-    if not known or not numbers or not all(number.isdecimal() for number in numbers):
+    count = 2 if kind in QUEUES["duplicates"] else 1
+    is_sound = len(ids) == len(set(ids)) == count and all(map(_ID.fullmatch, ids))
+    if not (known and is_sound):
         raise BadInput(f"{subject[:60]!r} is nothing to decide about")
-    return kind, [int(number) for number in numbers]
+    return kind, [int(number) for number in ids]
 
 
 def _merge(store: Store, first: str, second: str) -> int:
@@ -145,11 +163,11 @@ def doomed(store: Store, gallery: Gallery) -> list[int]:
     """Return the samples that decisions have marked to be forgotten, and that are still there."""
     marked = []
     for review in reviews.list_all(store, gallery):
-        kind, numbers = parse_subject(review.subject)
-        if kind in DOOMED and review.decision == "different":
+        if review.subject.startswith(DOOMED) and review.decision == "different":
             try:
-                samples.require(store, numbers[0])
-            except StoreError:
+                (sample_id,) = parse_subject(review.subject)[1]
+                samples.require(store, sample_id)
+            except (BadInput, StoreError):
                 continue
-            marked.append(numbers[0])
+            marked.append(sample_id)
     return marked

@@ -117,9 +117,9 @@ def unknowns(store: Store, gallery: Gallery) -> list[Unknown]:
     return [unknown for row in rows if (unknown := _read_unknown(store, row))]
 
 
-def unknown(store: Store, unknown_id: int) -> Unknown:
-    """Return a region that waits. Raises UnknownName if there is none of this id."""
-    row = store.fetch_one(f"{_UNKNOWN} WHERE id = ?", unknown_id)
+def unknown(store: Store, gallery: Gallery, unknown_id: int) -> Unknown:
+    """Return a region of a gallery that waits. Raises UnknownName if there is none of this id."""
+    row = store.fetch_one(f"{_UNKNOWN} WHERE gallery_id = ? AND id = ?", gallery.id, unknown_id)
     waiting = _read_unknown(store, row) if row else None
     if waiting is None:
         raise UnknownName(f"no unknown {unknown_id} waits for a decision")

@@ -166,7 +166,7 @@ class ReviewMethods(MeasuringMethods, QueryMethods, LibraryMethods):
             'ann'
         """
         target = galleries.get(self.store, gallery)
-        unknown = reviews.unknown(self.store, unknown_id)
+        unknown = reviews.unknown(self.store, target, unknown_id)
         subject, region = f"unknown {unknown_id}", unknown.read_region()
         if choice == "skip":
             reviews.add(self.store, target, subject, "skip")
@@ -191,7 +191,8 @@ class ReviewMethods(MeasuringMethods, QueryMethods, LibraryMethods):
         Examples:
             >>> ws.drop_unknown("faces", 1)  # doctest: +SKIP
         """
-        unknown = reviews.unknown(self.store, unknown_id)
-        reviews.delete_unknown(self.store, galleries.get(self.store, gallery), unknown_id)
+        target = galleries.get(self.store, gallery)
+        unknown = reviews.unknown(self.store, target, unknown_id)
+        reviews.delete_unknown(self.store, target, unknown_id)
         with suppress(OSError, SiamkitError):
             uploads.delete_uploads(self.store, [unknown.source])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from siamkit import BadInput
 from siamkit.serve.app import create_app
+from siamkit.serve.pages import measure
 from siamkit.serve.settings import Settings
 from siamkit.serve.tokens import COOKIE, add_token
+from siamkit.store import reviews
 from siamkit_faces.examples import examples
 
 HTML = {"Accept": "text/html"}
@@ -322,3 +328,68 @@ def test_a_browser_asks_before_it_shows_a_picture_again(faces):
     assert faces.get("/thumbnails/1?side=96", headers=tag).status_code == 200
     faces.post("/galleries/faces/forget", files=fields(label="Eileen <b>"))
     assert faces.get("/thumbnails/1", headers=tag).status_code == 404
+
+
+JUNK = ("twins 1", "twins 1 2 3", "twins 1 1", "quality 1 2", "twins 01 2", "twins 1  2", "x 1 2")
+
+
+def test_what_is_no_finding_of_a_gallery_is_not_decided(faces):
+    enrol(faces, "stranger", photos("cameraman")[0])
+    faces.post("/galleries", files=fields(modality="faces", name="guests"))
+    ws = faces.app.state.server.workspace
+
+    def decide(gallery, subject):
+        asked = fields(gallery=gallery, subject=subject, decision="different")
+        return faces.post("/review/decide", files=asked).status_code
+
+    assert {subject: decide("faces", subject) for subject in JUNK} == dict.fromkeys(JUNK, 422)
+    assert decide("faces", "twins 1 " + "9" * 5000) == 422
+    assert decide("faces", "twins 1 3") == 404
+    assert decide("guests", "twins 1 2") == 404
+    assert ws.reviews("faces") == ws.reviews("guests") == []
+    assert decide("faces", "twins 1 2") == 200
+    with pytest.raises(BadInput, match="no finding"):
+        ws.decide("faces", "unknown 1", "skip")
+
+
+def test_an_unknown_of_another_gallery_stays(faces):
+    files = {"files": ("man.png", photos("cameraman")[0])}
+    faces.post("/review/unknown", data={"gallery": "faces"}, files=files)
+    faces.post("/galleries", files=fields(modality="faces", name="guests"))
+    about = fields(gallery="guests", subject="unknown 1", decision="different", label="Max")
+    assert faces.post("/review/decide", files=about).status_code == 404
+    assert faces.post("/review/drop", files=about).status_code == 404
+    finding = fields(gallery="faces", subject="outlier 1")
+    assert faces.post("/review/drop", files=finding).status_code == 422
+    assert len(faces.app.state.server.workspace.unknowns("faces")) == 1
+
+
+def test_a_junk_decision_of_an_older_store_is_passed_over(faces):
+    ws = faces.app.state.server.workspace
+    for subject in ("twins 1", "burst 1 2", "junk"):
+        reviews.add(ws.store, ws.gallery("faces"), subject, "different")
+    assert faces.get("/review?gallery=faces").status_code == 200
+    assert ws.doomed("faces") == []
+
+
+@pytest.mark.timeout(30)
+def test_a_slow_measurement_holds_up_no_other_gallery(faces, monkeypatch):
+    faces.post("/galleries", files=fields(modality="faces", name="guests"))
+    server = faces.app.state.server
+    slow, quick = (server.workspace.gallery(name) for name in ("faces", "guests"))
+    has_begun, is_over = threading.Event(), threading.Event()
+
+    def take_long(_, gallery):
+        if gallery == slow:
+            has_begun.set()
+            assert is_over.wait(10)
+        return gallery.name
+
+    monkeypatch.setattr(measure, "_measure", take_long)
+    measurements = measure.Measurements()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(measurements.of, server, slow)
+        assert has_begun.wait(10)
+        assert measurements.of(server, quick) == "guests"
+        is_over.set()
+        assert waiting.result(10) == "faces"

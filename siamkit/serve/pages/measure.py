@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -46,13 +47,13 @@ class Measurements:
 
     def __init__(self) -> None:
         """Measure nothing yet."""
-        self._lock = threading.Lock()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._measured: dict[str, tuple[tuple[int, int], Measured]] = {}
 
     def of(self, server: Server, gallery: Gallery) -> Measured:
         """Return what is measured of a gallery. Raises BadInput if it is too small."""
         key = gallery.id, server.workspace.last_change(gallery.name)
-        with self._lock:
+        with self._locks[gallery.name]:  # a gallery that takes long holds up no other
             known = self._measured.get(gallery.name)
             if known is None or known[0] != key:
                 known = key, _measure(server, gallery)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -45,6 +46,7 @@ class RunningAudit:
     stamp: tuple[int, int]  # the gallery, and its last change
     outcome: Future[list[Finding]]
     share: float = 0.0  # of the work that is done
+    began: float = field(default_factory=time.monotonic)  # s
 
 
 class Audits:
@@ -58,6 +60,7 @@ class Audits:
     def of(self, server: Server, gallery: Gallery) -> RunningAudit:
         """Return the audit of a gallery, begun if need be, after a moment's wait for its end.
 
+        The moment is its first: who asks again while it is at work holds no thread of the pool.
         Merging and moving samples leave it as it is.
         """
         stamp = gallery.id, server.workspace.last_change(gallery.name)
@@ -69,7 +72,7 @@ class Audits:
                 work = server.settings.store, gallery.name, audit
                 # A daemon: a server that is to stop does not wait for it.
                 threading.Thread(target=_run_audit, args=work, daemon=True).start()
-        wait([audit.outcome], PATIENCE_SECONDS)
+        wait([audit.outcome], max(0.0, audit.began + PATIENCE_SECONDS - time.monotonic()))
         return audit
 
 
@@ -121,7 +124,7 @@ def _values(server: Server, gallery: Gallery, queue: str) -> dict[str, Any]:
     }
     queue = queue or next((name for name, items in waiting.items() if items), DUPLICATES)
     done = ws.reviews(gallery.name)
-    decided = sum(parse_subject(review.subject)[0] in QUEUES[queue] for review in done)
+    decided = sum(review.subject.partition(" ")[0] in QUEUES[queue] for review in done)
     nouns = ws.nouns(gallery.space.modality)
     items = waiting[queue]
     item = None
@@ -273,11 +276,11 @@ def drop_unknown(server: Server, form: Form) -> Moved:
     """Forget a region that waits, or all of them and the skipped ones, with the copies of files."""
     ws, gallery = server.workspace, form["gallery"]
     subject = form["subject"]
-    numbers = (
-        parse_subject(subject)[1][:1]
-        if subject
-        else [each.id for each in ws.unknowns(gallery, skipped=True)]
-    )
+    numbers = [each.id for each in ws.unknowns(gallery, skipped=True)]
+    if subject:
+        kind, numbers = parse_subject(subject)
+        if kind != UNKNOWN:
+            raise BadInput(f"{subject} is no unknown to forget")
     for number in numbers:
         ws.drop_unknown(gallery, number)
     return _back(form, f"{len(numbers)} unknown forgotten.")
