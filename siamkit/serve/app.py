@@ -130,20 +130,24 @@ def _endpoint(server: Server, route: Route) -> Endpoint:
                 require_scope(state, route.scope)
             bodies.require_utf8(request.scope.get("raw_path", b""), "the path")
             CALLER.set(caller_of(state))
-            body: Any = await bodies.read(request, route.request, server.settings)
+            body: Any = await bodies.read(request, route.request, server)
             if is_audited:
                 state["audit"] = describe_request(route.name, request.path_params, body)
             work = partial(route.handler, server, body, **request.path_params)
             run = server.pool.run if route.scope == "open" else server.run
-            data = await run(work)
+            return await run(partial(_do, work, server.settings.store))
         except Exception as error:
             return await _answer_error(request, error)
-        if isinstance(data, Response):
-            return data
-        reply = data if isinstance(data, Reply) else Reply(data)
-        return JSONReply(reply, server.settings.store)
 
     return answer
+
+
+def _do(work: Callable[[], Any], root: Path) -> Response:
+    """Return the answer of a handler, as JSON in bytes: a large one takes its time."""
+    data = work()
+    if isinstance(data, Response):
+        return data
+    return JSONReply(data if isinstance(data, Reply) else Reply(data), root)
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

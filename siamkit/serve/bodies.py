@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -11,14 +12,17 @@ from siamkit.io.foreign import parse_json
 from siamkit.serve import fields
 from siamkit.serve.failures import RequestError
 from siamkit.serve.forms import Form
+from siamkit.serve.server import Server
 from siamkit.serve.settings import Settings
 
 T = TypeVar("T")
 FORM, JSON = "multipart/form-data", "application/json"
+QUICK_BYTES = 256 << 10  # of JSON, parsed in some 5 ms; more of it would keep others waiting
 
 
-async def read(request: Request, kind: type[T], settings: Settings) -> T:
+async def read(request: Request, kind: type[T], server: Server) -> T:
     """Return the request's fields as a dataclass. Raises RequestError for what it cannot be."""
+    settings = server.settings
     if request.method in ("GET", "HEAD", "DELETE"):
         return fields.read(kind, _read_query(request), is_text=True)
     if request.query_params:
@@ -26,7 +30,9 @@ async def read(request: Request, kind: type[T], settings: Settings) -> T:
         raise RequestError(400, "bad_request", "a POST takes no query string", hint=hint)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == JSON:
-        return fields.read(kind, _parse(await _read_body(request, settings)), is_text=False)
+        body = await _read_body(request, settings)
+        parse = partial(_parse_fields, kind, body)
+        return parse() if len(body) <= QUICK_BYTES else await server.pool.run(parse)
     if media_type == FORM and fields.has_files(kind):
         return fields.read(kind, await read_form(request, settings), is_text=True)
     if not media_type and not await _read_body(request, settings):
@@ -52,6 +58,10 @@ def require_utf8(quoted: bytes, what: str) -> None:
         raw.decode()
     except UnicodeDecodeError:
         raise RequestError(400, "bad_request", f"{what} is not UTF-8") from None
+
+
+def _parse_fields(kind: type[T], body: bytes) -> T:
+    return fields.read(kind, _parse(body), is_text=False)
 
 
 def _parse(body: bytes) -> Mapping[str, Any]:

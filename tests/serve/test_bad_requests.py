@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 
 import pytest
 from starlette.testclient import TestClient
@@ -184,6 +185,21 @@ def test_a_body_above_the_limit_is_refused(tmp_path):
             assert (reply.status_code, reply.json()["code"]) == (413, "too_large")
         reply = send(client, ENROL, PART + FILE * 3 + b"--x--\r\n", FORM)
         assert reply.status_code == 413
+
+
+def test_a_large_body_is_parsed_where_nobody_waits_for_it(letters, monkeypatch):
+    threads = []
+
+    def parse(text):
+        threads.append(threading.current_thread().name)
+        return json.loads(text)
+
+    monkeypatch.setattr("siamkit.serve.bodies.parse_json", parse)
+    large = {"texts": ["hello there"], "region": "x" * 300_000}
+    assert send(letters, QUERY, json.dumps(large)).json()["code"] == "invalid_request"
+    assert send(letters, QUERY, " " * 300_000 + "{").json()["code"] == "malformed_body"
+    assert len(threads) == 2
+    assert all(name.startswith("siamkit-serve") for name in threads)
 
 
 def test_form_parts_may_arrive_byte_by_byte():
