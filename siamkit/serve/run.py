@@ -75,13 +75,11 @@ def url_of(settings: Settings, listening: socket.socket) -> str:
 
 def run(settings: Settings, listening: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM; requests at work are answered first."""
-    from uvicorn.supervisors import Multiprocess
-
     settings = replace(settings, store=absolute(settings.store))
     shutil.rmtree(settings.private / "metrics", ignore_errors=True)  # counts of another start
     config = _configure(settings)
     if settings.workers > 1:
-        Multiprocess(config, [listening]).run()
+        _serve_in_workers(config, listening)
     else:
         _serve(config, listening)
 
@@ -96,6 +94,19 @@ def _serve(config: Config, listening: socket.socket) -> None:
             self.should_exit = True
 
     Ending(config).run([listening])
+
+
+def _serve_in_workers(config: Config, listening: socket.socket) -> None:
+    """Serve in several processes; start another for one that has ended."""
+    from uvicorn.supervisors import Multiprocess
+
+    class Workers(Multiprocess):
+        def keep_subprocess_alive(self) -> None:
+            for process in self.processes:  # the worker has its own end of the pipe: while ours is
+                process.child_conn.close()  # open, uvicorn waits HUNG_SECONDS for a killed one
+            super().keep_subprocess_alive()
+
+    Workers(config, [listening]).run()
 
 
 def _configure(settings: Settings) -> Config:

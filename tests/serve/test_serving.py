@@ -203,6 +203,8 @@ def test_two_workers_share_a_store_and_lose_nothing_that_was_acknowledged(shell,
         except OSError:  # the connection of the killed worker
             pass
         if number == 5:
+            os.kill(workers[-1], signal.SIGSTOP)
+            time.sleep(0.7)  # until it owes an answer to the parent's question whether it lives
             os.kill(workers[-1], signal.SIGKILL)
     assert acknowledged >= 10
     assert ask(f"{url}/v1/galleries/letters")["samples"] >= acknowledged
