@@ -153,18 +153,19 @@ class Speech(Beeps):
 
 MODALITIES = (Faces, Signatures, Images, Questions, Voices)
 REGIONS = (FaceFinder, Proposals, Objects, Segments, Speech)
+STYLES = Plugin("siamkit.modalities", "styles", "siamkit_style:Styles", "siamkit", "0.1.0")
 INDEX = Plugin("siamkit.indexes", "faiss", "siamkit_faiss:Faiss", "siamkit", "0.1.0")
 
 
 def plugins() -> tuple[Plugin, ...]:
-    """Return the toys as if they were installed, and no other plugin but the index."""
+    """Return the toys as if they were installed, and no others but what paints and the index."""
     groups = {"siamkit.modalities": MODALITIES, "siamkit.regions": REGIONS}
     toys = [
         Plugin(group, kind.name, f"examplekit:{kind.__name__}", "toys", "1.0")
         for group, kinds in groups.items()
         for kind in kinds
     ]
-    return (*sorted(toys, key=lambda toy: (toy.group, toy.name)), INDEX)
+    return (*sorted([*toys, STYLES], key=lambda toy: (toy.group, toy.name)), INDEX)
 
 
 def picture(*squares: tuple[int, int, int, int], size=(640, 480), seed=0) -> Image.Image:
@@ -196,6 +197,8 @@ PICTURES = {  # file, squares, and the seed of their pattern: one seed, one pers
     "doe.png": ([(100, 100, 300, 200)], 20),
     **{name: ([FACE], 30) for name in ("acme.png", "street.jpg", "shelf.jpg", "shirt.jpg")},
     "leaf.jpg": ([FACE], 41),
+    "photo.jpg": ([FACE], 42),
+    **{name: ([FACE], 50) for name in ("painting.jpg", "waves.jpg", "ink.jpg")},
     "leaves/1.jpg": ([FACE], 41),
     "crops/1.png": ([(0, 0, 640, 480)], 1),
     **{f"street_scenes/{n}.jpg": ([(9, 9, 99, 99)], 60 + n) for n in range(SCENES)},
