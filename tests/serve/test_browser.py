@@ -179,6 +179,7 @@ def test_the_first_view_is_light_and_loads_nothing_from_elsewhere(page, address)
 
 def box_a_thing_and_find_it(page, photos):
     page.goto("/ask?mode=find")
+    page.locator("[data-ready]").wait_for(state="attached")
     page.set_input_files("#example", photos / "example.png")
     marker = page.locator(".marker")
     marker.wait_for()
@@ -206,7 +207,7 @@ def box_a_thing_and_find_it(page, photos):
 def review_with_keys(page, photos):
     enrol(page, "E. Collins", photos / "collins-1.png")
     page.goto("/review")
-    page.locator(".item").wait_for()
+    page.locator("[data-ready] .item").wait_for()
     page.keyboard.press("s")
     page.get_by_text("1 decided, 0 to go").wait_for()
     page.keyboard.press("u")
@@ -232,7 +233,7 @@ def add_many(store: Path) -> None:
 def move_the_slider(page, store):
     add_many(store)
     page.goto("/measure?gallery=many")
-    page.locator("#threshold").focus()
+    page.locator("[data-ready] #threshold").focus()
     before = page.locator("#at").inner_text()
     for _ in range(15):
         page.keyboard.press("ArrowLeft")

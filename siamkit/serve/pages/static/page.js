@@ -3,7 +3,7 @@ import { prepareDrops } from "./drop.js";
 import { prepareForms } from "./forms.js";
 
 const OPTIONAL = [
-  ["[data-box]", "./marker.js"],
+  [".marker[data-box]", "./marker.js"],
   ["[data-review]", "./review.js"],
   ["[data-measure]", "./measure.js"],
 ];
@@ -12,5 +12,9 @@ prepareDrops(document);
 prepareForms(document);
 for (const [selector, module] of OPTIONAL) {
   const element = document.querySelector(selector);
-  if (element) import(module).then((loaded) => loaded.prepare(element));
+  if (!element) continue;
+  import(module).then((loaded) => {
+    loaded.prepare(element);
+    element.dataset.ready = ""; // keys and the pointer work from now on
+  });
 }
