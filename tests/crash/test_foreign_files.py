@@ -86,7 +86,7 @@ def test_readers_raise_nothing_but_errors_that_name_the_file(tried, name, tmp_pa
     read_broken()
 
 
-def test_what_is_tried_is_known_to_be_found():
+def test_what_is_tried_is_known_to_be_found(tmp_path):
     """The harness itself: a crash, a hang and a large memory are counted."""
 
     def crash() -> None:
@@ -104,8 +104,7 @@ def test_what_is_tried_is_known_to_be_found():
         memory = bytearray(300 << 20)
         memory[:: 4 << 10] = b"x" * len(memory[:: 4 << 10])
 
-    here = Path.cwd()
-    assert bad_inputs.in_child(crash, here)[0] == bad_inputs.CRASHED
-    assert bad_inputs.in_child(fill, here)[0] == bad_inputs.CRASHED
-    assert bad_inputs.in_child(grow, here)[1] > 300
-    assert bad_inputs.in_child(hang, here, seconds=1)[0] == bad_inputs.HUNG
+    assert bad_inputs.in_child(crash, tmp_path)[0] == bad_inputs.CRASHED
+    assert bad_inputs.in_child(fill, tmp_path)[0] == bad_inputs.CRASHED
+    assert bad_inputs.in_child(grow, tmp_path)[1] > 300
+    assert bad_inputs.in_child(hang, tmp_path, seconds=1)[0] == bad_inputs.HUNG
