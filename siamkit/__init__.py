@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from siamkit.errors import (
         BadInput,
         EncoderMismatch,
+        IndexUnavailable,
         LowQuality,
         MissingPackage,
         MissingWeights,
@@ -119,6 +120,7 @@ __all__ = [
     "Holding",
     "Image",
     "Imported",
+    "IndexUnavailable",
     "Input",
     "Item",
     "LayerChoice",

@@ -4,7 +4,8 @@
     ├── PluginError
     ├── StoreError
     │   ├── UnknownName
-    │   └── NameTaken
+    │   ├── NameTaken
+    │   └── IndexUnavailable
     ├── EncoderMismatch
     ├── MissingWeights
     ├── MissingPackage
@@ -74,6 +75,15 @@ class NameTaken(StoreError):
         >>> try: ws.create_gallery("faces")
         ... except sk.NameTaken as error: print(error)
         gallery 'faces' already exists
+    """
+
+
+class IndexUnavailable(StoreError):
+    """The server of a gallery's index does not answer, or refuses what it is asked.
+
+    Examples:
+        >>> issubclass(sk.IndexUnavailable, sk.StoreError)
+        True
     """
 
 

@@ -566,6 +566,54 @@ class IndexBackend(Protocol):
 
 
 @runtime_checkable
+class Builds(Protocol):
+    """An index with a structure that is costly to build, apart from what `save` writes. Optional.
+
+    `save` writes vectors and cursor, which a search may scan; `build` trains and writes what makes
+    searches fast. Enrolment and `siamkit index rebuild` build; a query never does.
+    """
+
+    def wants_build(self) -> bool:
+        """Return True if what is saved has no structure that suits its size."""
+        ...
+
+    def build(self, progress: Progress) -> None:
+        """Build the structure of what is saved; durable on return, and if killed, not there."""
+        ...
+
+
+@runtime_checkable
+class Purges(Protocol):
+    """An index backend that erases templates from what it has saved. Optional.
+
+    Without it, a deletion drops the whole saved index.
+    """
+
+    def purge(self, prefix: str, ids: Ids, *, root: Path, seq: int) -> None:
+        """Erase (n,) template ids from all that is saved under keys that begin with `prefix`.
+
+        On return no file holds anything of their vectors; absent ids are ignored, so that a purge
+        may be repeated. seq: the change that removed the last of them. What was purged counts as
+        saved at `seq` for `drop`. Raises OSError.
+        """
+        ...
+
+    def remains(self, prefix: str, *, root: Path) -> str:
+        """Return what of purged vectors is left, and until when, in one sentence; '' if nothing."""
+        ...
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """An index backend that saves outside the store, where others save too: a server. Optional.
+
+    Its keys begin with the id of the store. `open` raises IndexUnavailable if the server is away.
+    """
+
+    shared: bool  # True
+
+
+@runtime_checkable
 class Mines(Protocol):
     """An index backend that finds all near pairs of a set. Optional."""
 
