@@ -10,7 +10,8 @@ from pathlib import Path
 
 from siamkit.errors import StoreError
 from siamkit.store import uploads
-from siamkit.store.database import BUSY_SECONDS, Store, decode
+from siamkit.store.database import Store
+from siamkit.store.sqlite_connect import BUSY_SECONDS, decode
 from siamkit.store.sqlite_errors import plain_errors
 from siamkit.types import Progress, ignore_progress
 

@@ -99,7 +99,7 @@ def fits(record: type, row: Sequence[Any]) -> bool:
 
 
 def is_text(value: str) -> bool:
-    """Return True if a stored text was UTF-8; `database.decode` escapes other bytes."""
+    """Return True if a stored text was UTF-8; `sqlite_connect.decode` escapes other bytes."""
     return not any("\ud800" <= c <= "\udfff" for c in value)
 
 

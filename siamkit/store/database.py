@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 import stat
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -21,25 +21,20 @@ from typing import TYPE_CHECKING, Any
 
 from siamkit.errors import StoreError
 from siamkit.io.atomic import create_folder, create_private
-from siamkit.io.places import real
 from siamkit.sdk import forks
 from siamkit.store.connections import Connections
 from siamkit.store.schema import require as require_schema
+from siamkit.store.sqlite_connect import BUSY_SECONDS, connect
 from siamkit.store.sqlite_errors import ELSEWHERE, MEND, plain_errors
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA = 10  # number of migrations that this version of siamkit knows
+SCHEMA = 11  # number of migrations that this version of siamkit knows
 APPLICATION_ID = 0x5349414D  # 'SIAM'; tells a store from any other SQLite database
+OWN_ID = re.compile("[0-9a-f]{16}")  # as the schema makes it
 MOST_NAMED = 10  # damaged samples in one line
 log = logging.getLogger("siamkit")
-BUSY_SECONDS = 30.0  # that a writer waits for another before it gives up
-
-
-def decode(text: bytes) -> str:
-    """Decode a stored text; what is not UTF-8 becomes lone surrogates, see `checked.is_text`."""
-    return text.decode("utf-8", "surrogateescape")
 
 
 def now() -> str:
@@ -93,7 +88,7 @@ class Store:
         if self._inode is not None and self._inode != self._file.stat().st_ino:
             hint = "close the workspace, and open it again"
             raise StoreError(f"{self.path} was replaced while it was open", hint=hint)
-        connection, self.writable = _connect(self._file)
+        connection, self.writable = connect(self._file)
         self._inode = self._file.stat().st_ino
         return connection
 
@@ -108,6 +103,17 @@ class Store:
     def connection(self) -> sqlite3.Connection:
         """This thread's connection to SQLite; meant for use within `write`, `read` or `using`."""
         return self._connections.mine()
+
+    @property
+    def own_id(self) -> str:
+        """Sixteen hex digits, random, that no other store has; a copy of its folder has them too.
+
+        Raises StoreError if they are damaged: they name its tables on servers.
+        """
+        row = self.fetch_one("SELECT own_id FROM store")
+        if not (row and type(row[0]) is str and OWN_ID.fullmatch(row[0])):
+            raise StoreError(f"{self.path} is damaged: it has no id of its own", hint=MEND)
+        return str(row[0])
 
     @property
     def index_root(self) -> Path:
@@ -238,56 +244,3 @@ def _require_files(path: Path, index_root: Path) -> None:
             raise StoreError(f"{part} is not a file", hint=hint)
     if path.exists() and not path.stat().st_size and any(index_root.glob("*/*")):
         raise StoreError(f"{path} is empty, though something was enrolled", hint=MEND)
-
-
-def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """Open a connection; also return True if it may write."""
-    connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
-    connection.text_factory = decode
-    try:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA secure_delete = ON")  # deleted content is overwritten
-        connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE is logged as a change too
-        connection.execute("PRAGMA synchronous = FULL")
-        _use_wal(connection)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        if _is_read_only(error):
-            return _connect_read_only(path), False
-        raise
-    return connection, True
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch a new database to WAL. Of two that switch at once, one fails without waiting."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        try:
-            if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-                raise StoreError("the disk of the store does not support SQLite's WAL mode")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _connect_read_only(path: Path) -> sqlite3.Connection:
-    """Open the file as it stands.
-
-    WAL needs a writable directory even to read. Without one nobody can be writing, either.
-    """
-    if path.with_name(path.name + "-wal").exists():
-        raise StoreError(
-            f"{path} is read-only and was not closed cleanly: its last changes are in a -wal file",
-            hint="copy the store to a writable place",
-        )
-    uri = f"{real(path).as_uri()}?mode=ro&immutable=1"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    connection.text_factory = decode
-    return connection
-
-
-def _is_read_only(error: sqlite3.DatabaseError) -> bool:
-    return any(word in str(error) for word in ("readonly", "read-only", "unable to open"))

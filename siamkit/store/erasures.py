@@ -10,7 +10,8 @@ import sqlite3
 from dataclasses import dataclass
 
 from siamkit.store.checked import read_as
-from siamkit.store.database import BUSY_SECONDS, Store
+from siamkit.store.database import Store
+from siamkit.store.sqlite_connect import BUSY_SECONDS
 
 
 def note(store: Store, gallery_id: int) -> None:

@@ -262,6 +262,21 @@ CREATE TABLE uploads (                      -- empty but in a backup; opening it
 """
 
 
+@migrations()
+def m011_own_id(db: Database) -> None:
+    """Name a store apart from all others, on servers that hold vectors of several."""
+    _execute_all(db, _OWN_ID)
+
+
+_OWN_ID = """
+CREATE TABLE store (                        -- one row
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  own_id TEXT NOT NULL                      -- 16 hex digits; a backup keeps them
+);;
+INSERT INTO store VALUES (1, lower(hex(randomblob(8))));;
+"""
+
+
 def apply(db: Database) -> None:
     """Bring a store up to date. The caller holds the write lock."""
     migrations.apply(db)

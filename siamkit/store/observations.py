@@ -13,8 +13,9 @@ from typing import Any
 from siamkit.errors import StoreError
 from siamkit.stats.probe_scores import ProbeScores
 from siamkit.store.checked import read_as
-from siamkit.store.database import BUSY_SECONDS, Store, now
+from siamkit.store.database import Store, now
 from siamkit.store.galleries import Gallery
+from siamkit.store.sqlite_connect import BUSY_SECONDS
 
 MAX_QUERIES = 1_000  # queries per gallery
 MAX_COSINE = 1.001  # of float32 vectors, with rounding

@@ -192,7 +192,8 @@ def test_a_read_only_store_records_nothing(stored_gallery):
 def test_a_store_of_the_first_schema_is_migrated(tmp_path):
     Store(tmp_path, create=True).close()
     db = sqlite3.connect(tmp_path / "store.db")
-    for table in ("observations", "find_calibrations", "merged", "reviews", "unknowns", "uploads"):
+    later = "observations find_calibrations merged reviews unknowns uploads store"
+    for table in later.split():
         db.execute(f"DROP TABLE {table}")
     for table in ("templates", "samples", "calibrations"):
         db.execute(f"ALTER TABLE {table} DROP COLUMN crc32")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from siamkit import BadInput, EncoderMismatch, StoreError
 from siamkit.store import Store, galleries, labels, samples, templates
+from siamkit.store.backup import copy_database
 from siamkit.store.galleries import GalleryEncoder
 from siamkit.store.migrations import migrations
 from siamkit.store.samples import NewSample
@@ -135,6 +137,23 @@ def test_rename_refuses_a_label_that_is_taken(tmp_path):
         labels.rename(store, "anna", "bob")
     labels.rename(store, "anna", "Anna Smith")
     assert samples.of_label(store, "Anna Smith")
+
+
+def test_an_id_of_its_own_stays_with_a_store_and_its_backups(tmp_path):
+    store, other = Store(tmp_path / "a", create=True), Store(tmp_path / "b", create=True)
+    assert re.fullmatch("[0-9a-f]{16}", store.own_id)
+    assert store.own_id not in (other.own_id, "0" * 16)
+    copy_database(store, other.root / "backup.db")
+    other.close()
+    (other.root / "backup.db").replace(other.path)
+    assert Store(other.root).own_id == Store(store.root).own_id == store.own_id
+
+
+def test_a_damaged_id_is_refused(tmp_path):
+    store = Store(tmp_path, create=True)
+    store.connection.execute("UPDATE store SET own_id = 'g0'")
+    with pytest.raises(StoreError, match="no id of its own"):
+        _ = store.own_id
 
 
 def test_a_newer_schema_is_refused(tmp_path):
