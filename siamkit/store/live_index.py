@@ -200,11 +200,13 @@ class LiveIndex:
         if state.is_closed or not self._is_known(state.applied):  # a backup was restored
             state.replace(self._open()[0])
         if not state.applied.seq:
-            state.index.add(*templates.load_all(store, gallery))
+            for ids, vectors in templates.blocks(store, gallery):
+                state.index.add(ids, vectors)
         else:
-            ids, vectors, removed = templates.changed_since(store, gallery, state.applied)
-            state.index.remove(removed)
-            state.index.add(ids, vectors)
+            changed = templates.changed_since(store, gallery, state.applied)
+            for ids, vectors, removed in changed:
+                state.index.remove(removed)
+                state.index.add(ids, vectors)
         state.applied = head
 
     def _is_known(self, cursor: Cursor) -> bool:

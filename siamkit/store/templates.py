@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 from siamkit.errors import BadInput, StoreError
@@ -21,7 +20,7 @@ from siamkit.store.identities import drop_empty, find
 from siamkit.store.sqlite_errors import MEND
 from siamkit.types import Cursor, Ids, Vectors
 
-ROWS_PER_READ = 10_000  # templates per read: as rows they take twice the memory
+ROWS_PER_BLOCK = 20_000  # templates in memory at once: 40 MB of 512 numbers, and as rows again
 NONCE = re.compile("[0-9a-f]{16}")  # of a change, as the schema makes it
 IDS_PER_QUERY = 500  # ids per query, far below SQLite's limit on parameters
 # For `sound_templates`: a sample without a template is as damaged as one whose template is.
@@ -54,19 +53,43 @@ def count(store: Store, gallery: Gallery) -> int:
     return int(store.fetch_one(query, gallery.id)[0])
 
 
+def blocks(
+    store: Store, gallery: Gallery, *, size: int = ROWS_PER_BLOCK
+) -> Iterator[tuple[Ids, Vectors]]:
+    """Yield all templates of a gallery, `size` at a time: (n,) ids in rising order, (n, dim).
+
+    No more than a block is in memory, and none is empty. All are of one moment if the caller has
+    opened a view (`store.read`); else each block is of its own.
+    """
+    query = (
+        "SELECT id, vector, crc32, sample_id FROM templates"
+        " WHERE gallery_id = ? AND id > ? ORDER BY id LIMIT ?"
+    )
+    last = -1  # ids begin at 1
+    while rows := store.fetch_all(query, gallery.id, last, size):
+        last = rows[-1][0]
+        ids, vectors = _arrays(store, gallery, rows)
+        del rows  # while the caller works on the arrays
+        if len(ids):
+            yield ids, vectors
+
+
 def load_all(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
-    """Load all templates of a gallery: (n,) int64 ids in rising order and (n, dim) float32."""
+    """Load all templates of a gallery: (n,) int64 ids in rising order and (n, dim) float32.
+
+    They are in memory once: see `blocks` for galleries that are larger than that.
+    """
     import numpy as np
 
-    with store.read() as db:
-        rows = db.execute(
-            "SELECT id, vector, crc32, sample_id FROM templates WHERE gallery_id = ? ORDER BY id",
-            (gallery.id,),
-        )
-        parts = chain(iter(lambda: rows.fetchmany(ROWS_PER_READ), []), [[]])  # at least one part
-        arrays = [_arrays(store, gallery, part) for part in parts]
-    ids, vectors = zip(*arrays, strict=True)
-    return np.concatenate(ids), np.concatenate(vectors)
+    with store.read():
+        held = count(store, gallery)
+        ids, vectors = np.empty(held, np.int64), np.empty((held, gallery.space.dim), np.float32)
+        done = 0
+        for block_ids, block in blocks(store, gallery):
+            part = slice(done, done + len(block))
+            ids[part], vectors[part] = block_ids, block
+            done += len(block)
+    return ids[:done], vectors[:done]
 
 
 def damaged(store: Store, gallery: Gallery) -> list[int]:
@@ -74,24 +97,36 @@ def damaged(store: Store, gallery: Gallery) -> list[int]:
     sample_ids = []
     with store.read() as db:
         rows = db.execute(f"{OF_SAMPLES} WHERE s.gallery_id = ?", (gallery.id,))
-        while part := rows.fetchmany(ROWS_PER_READ):
+        while part := rows.fetchmany(ROWS_PER_BLOCK):
             sample_ids += sound_templates(part, gallery.space.dim)[2]
     return sample_ids
 
 
-def changed_since(store: Store, gallery: Gallery, cursor: Cursor) -> tuple[Ids, Vectors, Ids]:
-    """Return what to add (ids, vectors) and what to remove (ids) to follow the log from `cursor`.
+def changed_since(
+    store: Store, gallery: Gallery, cursor: Cursor
+) -> Iterator[tuple[Ids, Vectors, Ids]]:
+    """Yield what to add (ids, vectors) and what to remove (ids) to follow the log from `cursor`.
 
-    The final state is read from the templates themselves, so replaying is idempotent.
+    A block at a time, in rising order of id; of one moment, as `blocks`. The final state is read
+    from the templates themselves, so replaying is idempotent.
     """
     import numpy as np
 
-    query = "SELECT DISTINCT template_id FROM changes WHERE gallery_id = ? AND seq > ?"
-    with store.read():
-        touched = [i for (i,) in store.fetch_all(query, gallery.id, cursor.seq)]
-        ids, vectors = by_id(store, gallery, touched)
-    removed = np.setdiff1d(np.asarray(touched, dtype=np.int64), ids)
-    return ids, vectors, removed
+    touched = _touched(store, gallery.id, "seq > ?", cursor.seq)
+    for start in range(0, len(touched), ROWS_PER_BLOCK):
+        part = touched[start : start + ROWS_PER_BLOCK]
+        ids, vectors = by_id(store, gallery, part.tolist())
+        yield ids, vectors, np.setdiff1d(part, ids)
+
+
+def _touched(store: Store, gallery_id: int, condition: str, *values: int) -> Ids:
+    """Return the ids of the templates that some changes are about, each once, in rising order."""
+    import numpy as np
+
+    query = f"SELECT DISTINCT template_id FROM changes WHERE gallery_id = ? AND {condition}"
+    with store.read() as db:
+        rows = db.execute(query, (gallery_id, *values))
+        return np.sort(np.fromiter((template_id for (template_id,) in rows), np.int64))
 
 
 def insert(db: sqlite3.Connection, gallery: Gallery, sample_id: int, vector: Vectors) -> None:
