@@ -28,14 +28,29 @@ def lay_out(
 
     is_right: columns to align right, of numbers, which are never cut.
     """
-    lines = [head, *rows]
-    widths = [max(map(display_width, column)) for column in zip(*lines, strict=True)]
-    widths = fit_widths(head, widths, is_right, width)
-    for line in lines:
-        cells = [_fold(text, size) for text, size in zip(line, widths, strict=True)]
-        for parts in zip_longest(*cells, fillvalue=""):
-            padded = map(_pad, parts, widths, is_right)
-            yield GAP.join(padded).rstrip()
+    widths = column_widths(head, rows, is_right, width)
+    for line in [head, *rows]:
+        yield from lay_out_row(line, widths, is_right)
+
+
+def column_widths(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    is_right: Sequence[bool],
+    width: int | None,
+) -> list[int]:
+    """Return the widths of the columns of a table; see `lay_out`."""
+    widest = [max(map(display_width, column)) for column in zip(head, *rows, strict=True)]
+    return fit_widths(head, widest, is_right, width)
+
+
+def lay_out_row(
+    row: Sequence[str], widths: Sequence[int], is_right: Sequence[bool]
+) -> Iterator[str]:
+    """Yield the lines of one row of a table."""
+    cells = [_fold(text, size) for text, size in zip(row, widths, strict=True)]
+    for parts in zip_longest(*cells, fillvalue=""):
+        yield GAP.join(map(_pad, parts, widths, is_right)).rstrip()
 
 
 def fit_widths(

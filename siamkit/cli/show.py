@@ -2,43 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
 import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import count_of, echo, emit_json, print_rows
+from siamkit.cli.output import count_of, echo
 from siamkit.cli.provenance import describe_match
+from siamkit.cli.streaming import stream_json, stream_table
+from siamkit.io.commands import suggest
+
+COLUMNS = ["id", "gallery", "source", "region", "quality", "enrolled"]
 
 
-@click.command(epilog="\b\nExamples:\n  siamkit show alice\n  siamkit show alice --limit 10 --json")
+@click.command(
+    epilog="""\b
+Examples:
+  siamkit show alice
+  siamkit show alice --limit 10 --json
+  siamkit show alice --limit 10 --after 412   the next ones, behind sample 412
+"""
+)
 @click.argument("label")
 @options.limit("samples")
+@options.after("ID", "Show only samples behind this one.")
 @options.workspace
 @options.as_json
-def show(ws: sk.Workspace, label: str, limit: int | None, as_json: bool) -> None:
+def show(ws: sk.Workspace, label: str, limit: int | None, after: int | None, as_json: bool) -> None:
     """Show the samples of an identity, in every gallery, and what counts as a match there."""
-    samples = ws.identity(label)
-    for sample in samples:
-        sample.read_region()  # may raise
+    samples = ws.stream_identity(label, after=after or 0)
+    first = islice(samples, limit)
     if as_json:
-        emit_json({"identity": label, "samples": [sample.to_dict() for sample in samples[:limit]]})
+        stream_json((sample.to_dict() for sample in first), {"identity": label}, "samples")
         return
-    rows = [
-        {
-            "id": str(sample.id),
-            "gallery": sample.gallery,
-            "source": sample.source,
-            "region": _place(sample),
-            "quality": sample.quality,
-            "enrolled": sample.created[:10],
-        }
-        for sample in samples
-    ]
-    names = {sample.gallery for sample in samples}
-    total = f"{count_of(len(rows), 'sample')}, {count_of(len(names), 'gallery', 'galleries')}"
-    print_rows(False, rows, [*rows[0]], limit=limit, total=total)
+    counts: dict[str, int] = {}
+    last = 0
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal last
+        for sample in first:
+            last, name = sample.id, sample.gallery
+            counts[name] = counts.get(name, 0) + 1
+            yield {
+                "id": str(sample.id),
+                "gallery": name,
+                "source": sample.source,
+                "region": _place(sample),
+                "quality": sample.quality,
+                "enrolled": sample.created[:10],
+            }
+
+    stream_table(rows(), COLUMNS)
+    if limit is not None and next(samples, None):
+        echo(f"… and more: {suggest('show', label)} --limit {limit} --after {last}")
+    else:
+        galleries = count_of(len(counts), "gallery", "galleries")
+        echo(f"{count_of(sum(counts.values()), 'sample')}, {galleries}")
     for gallery in ws.galleries():
-        if gallery.name in names:
+        if gallery.name in counts:
             nouns = ws.nouns(gallery.space.modality)
             echo(f"{gallery.name}: {describe_match(gallery.threshold, nouns)}")
 

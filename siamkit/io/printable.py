@@ -81,7 +81,10 @@ def json_text(data: Any, *, indent: int | None = None, ascii_only: bool = False)
             return match[0]
         return json.dumps(match[0])[1:-1] if ord(match[0]) != 0x7F else r"\u007f"
 
-    return _deceiving().sub(escape, json.dumps(data, indent=indent, ensure_ascii=ascii_only))
+    text = json.dumps(data, indent=indent, ensure_ascii=ascii_only)
+    if text.isascii() and "\x7f" not in text:  # JSON escapes all other control characters
+        return text
+    return _deceiving().sub(escape, text)
 
 
 def csv_cell(value: Any) -> Any:

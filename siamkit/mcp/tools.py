@@ -58,20 +58,14 @@ class Tools:
     def list_identities(
         self,
         gallery: Gallery,
-        containing: Annotated[str, Field(description="Part of the label to look for")] = "",
-        offset: Annotated[int, Field(ge=0)] = 0,
+        containing: Annotated[str, Field(description="Part of the label, in any case")] = "",
+        after: Annotated[str, Field(description="`next` of the page before")] = "",
     ) -> Facts:
         """List the identities of a gallery by label, a hundred at a time."""
-        part = containing.casefold()
-        holdings = [
-            holding
-            for holding in self.ws.identities(gallery)
-            if part in holding.identity.casefold()
-        ]
-        page = holdings[offset : offset + PAGE]
-        following = offset + PAGE if offset + PAGE < len(holdings) else None
-        rows = [{"identity": holding.identity, "samples": holding.samples} for holding in page]
-        return {"total": len(holdings), "next_offset": following, "identities": rows}
+        page = self.ws.list_page(gallery, after=after, search=containing, limit=PAGE)
+        rows = [{"identity": card.identity, "samples": card.samples} for card in page.cards]
+        total = {} if containing else {"total": self.ws.count(gallery)[0]}
+        return {**total, "next": page.after, "identities": rows}
 
     def query(
         self,

@@ -19,6 +19,9 @@ from siamkit.types import Calibration, Space, Threshold
 
 log = logging.getLogger("siamkit")
 DEFAULT_INDEX = "faiss"  # index backend of galleries that name none, and of runs without a gallery
+# A gallery of fewer samples is read through its own index, and sorted. From a larger one, a page is
+# filled in the order in which it is wanted, without a look at the rest.
+SMALL = 20_000  # samples
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -204,6 +207,19 @@ def count(store: Store, gallery: Gallery) -> tuple[int, int]:
     query = "SELECT count(DISTINCT identity_id), count(*) FROM samples WHERE gallery_id = ?"
     identities, samples = store.fetch_one(query, gallery.id)
     return identities, samples
+
+
+def count_all(store: Store) -> tuple[int, int, int]:
+    """Return the numbers of identities, of samples, and of galleries that hold samples."""
+    query = "SELECT count(DISTINCT identity_id), count(*), count(DISTINCT gallery_id) FROM samples"
+    identities, samples, used = store.fetch_one(query)
+    return identities, samples, used
+
+
+def is_small(store: Store, gallery: Gallery) -> bool:
+    """Return True for a gallery of fewer than SMALL samples."""
+    query = "SELECT count(*) FROM (SELECT 1 FROM samples WHERE gallery_id = ? LIMIT ?)"
+    return int(store.fetch_one(query, gallery.id, SMALL)[0]) < SMALL
 
 
 def set_index(store: Store, gallery: Gallery, index: str) -> None:

@@ -60,7 +60,22 @@ def sample_ids(store: Store, label: str) -> list[tuple[int, str]]:
         rows: list[tuple[int, str]] = db.execute(query, (find(db, label),)).fetchall()
     if rows:
         return rows
-    raise UnknownName(f"no identity {label!r} in {store.root}", hint=_suggest(store, label))
+    raise _unknown(store, label)
+
+
+def require(store: Store, label: str) -> int:
+    """Return the id of an identity that owns samples. Raises UnknownName if there is none."""
+    label = normalise_label(label)
+    with store.read() as db:
+        identity_id = find(db, label)
+        owns = store.fetch_one("SELECT 1 FROM samples WHERE identity_id = ? LIMIT 1", identity_id)
+    if identity_id is None or owns is None:
+        raise _unknown(store, label)
+    return identity_id
+
+
+def _unknown(store: Store, label: str) -> UnknownName:
+    return UnknownName(f"no identity {label!r} in {store.root}", hint=_suggest(store, label))
 
 
 def _suggest(store: Store, label: str) -> str:

@@ -153,14 +153,47 @@ FROM samples s JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id
 """
 
 
+# `+` keeps SQLite from sorting all samples of a gallery for one page of them.
+PAGE = _SELECT + "WHERE {where} AND s.id > ?2 ORDER BY s.id LIMIT ?4"
+PAGE_STREAMED = 2_000  # samples read at once where all are wanted: about 2 MB
+
+
 def of_label(store: Store, label: str) -> list[Sample]:
-    """Return all samples of an identity, in every gallery. Raises StoreError if there are none."""
-    label = labels.normalise_label(label)
-    labels.sample_ids(store, label)  # may raise
-    query = _SELECT + "WHERE i.id = ? ORDER BY g.name, s.id"
-    with store.read() as db:
-        rows = db.execute(query, (identities.find(db, label),)).fetchall()
-    return [sample for row in rows if (sample := _sample(store, row))]
+    """Return all samples of an identity, in every gallery. Raises UnknownName if there are none."""
+    with store.read():
+        return list(stream_of_label(store, label))
+
+
+def stream_of_label(store: Store, label: str, after: int = 0) -> Iterator[Sample]:
+    """Yield the samples of an identity, by gallery, then id; those behind `after`, if it is not 0.
+
+    Raises UnknownName, before the first, if there is no such identity, or `after` is not of it.
+    """
+    query = (
+        "SELECT DISTINCT g.name, g.id FROM samples s JOIN galleries g ON g.id = s.gallery_id"
+        " WHERE s.identity_id = ? ORDER BY g.name"
+    )
+    with store.read():
+        identity_id = labels.require(store, label)
+        held_in: list[int] = [row[1] for row in store.fetch_all(query, identity_id)]
+        if after:
+            query = "SELECT gallery_id FROM samples WHERE id = ? AND identity_id = ?"
+            row = store.fetch_one(query, after, identity_id)
+            if row is None or row[0] not in held_in:
+                raise UnknownName(f"{label!r} has no sample {after}")
+            held_in = held_in[held_in.index(row[0]) :]
+    return _stream(store, identity_id, held_in, after)
+
+
+def _stream(
+    store: Store, identity_id: int, gallery_ids: Sequence[int], after: int
+) -> Iterator[Sample]:
+    query = PAGE.format(where="+s.gallery_id = ?1 AND s.identity_id = ?3")
+    for gallery_id in gallery_ids:
+        while rows := store.fetch_all(query, gallery_id, after, identity_id, PAGE_STREAMED):
+            yield from (sample for row in rows if (sample := read_row(store, row)))
+            after = rows[-1][0]
+        after = 0
 
 
 def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
@@ -172,47 +205,16 @@ def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
             store.warn_of_damage(gallery.name, [sample_id])
 
 
-@dataclass(frozen=True, slots=True)
-class SamplePage(Presentable):
-    """Samples of a gallery, oldest first, and where the next page begins.
-
-    Examples:
-        >>> page = ws.list_samples("questions", limit=2)
-        >>> len(page.samples), page.after == page.samples[-1].id
-        (2, True)
-    """
-
-    samples: tuple[Sample, ...]
-    after: int | None  # the id to give for the next page; None: this is the last
-
-
-def list_page(
-    store: Store, gallery: Gallery, after: int, identity: str | None, limit: int
-) -> SamplePage:
-    """Return the samples of a gallery, or of an identity in it, with ids above `after`.
-
-    A damaged one is left out, and a line is logged.
-    """
-    with store.read() as db:
-        identity_id = None if identity is None else identities.find(db, identity)
-        if identity is not None and identity_id is None:
-            return SamplePage((), None)
-        query = _SELECT + "WHERE s.gallery_id = ?1 AND s.id > ?2"
-        query += "" if identity_id is None else " AND s.identity_id = ?3"
-        values = (gallery.id, after, identity_id, limit + 1)
-        rows = db.execute(f"{query} ORDER BY s.id LIMIT ?4", values).fetchall()
-    sound = tuple(sample for row in rows[:limit] if (sample := _sample(store, row)))
-    return SamplePage(sound, rows[limit - 1][0] if len(rows) > limit else None)
-
-
 def each_of_gallery(store: Store, gallery: Gallery) -> Iterator[tuple[int, Sample | None]]:
     """Yield the samples of a gallery, oldest first, with their ids; None for a damaged row."""
-    # All rows at once: a transaction must not stay open while the caller uses one.
-    for row in store.fetch_all(_SELECT + "WHERE g.id = ? ORDER BY s.id", gallery.id):
-        yield row[0], _read(store, row)
+    # A page at a time: a transaction must not stay open while the caller uses a sample.
+    query, after = PAGE.format(where="+s.gallery_id = ?1"), 0
+    while rows := store.fetch_all(query, gallery.id, after, None, PAGE_STREAMED):
+        yield from ((row[0], _read(store, row)) for row in rows)
+        after = rows[-1][0]
 
 
-def _sample(store: Store, row: tuple[Any, ...]) -> Sample | None:
+def read_row(store: Store, row: tuple[Any, ...]) -> Sample | None:
     """Read a sample; None if its row is damaged, and a line is logged."""
     sample = _read(store, row)
     if sample is None:
@@ -246,7 +248,7 @@ def get(store: Store, sample_id: int) -> Sample:
     """Return a sample by id. Raises StoreError if it is absent."""
     require(store, sample_id)
     row = store.fetch_one(_SELECT + "WHERE s.id = ?", sample_id)
-    if row and (sample := _sample(store, row)):
+    if row and (sample := read_row(store, row)):
         return sample
     hint = f"`siamkit forget --sample {sample_id}`, then enrol it again"
     raise StoreError(f"sample {sample_id} in {store.root} is damaged", hint=hint)

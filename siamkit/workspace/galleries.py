@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from siamkit.embed.pipeline import DEFAULT, resolve_detector
 from siamkit.errors import UnknownName
@@ -10,7 +10,7 @@ from siamkit.flows.forget import delete_gallery, forget
 from siamkit.flows.galleries import get_of_modality, imply_modality
 from siamkit.host import registry
 from siamkit.models import names
-from siamkit.store import Gallery, galleries, labels, merges, samples
+from siamkit.store import Gallery, galleries, identity_pages, labels, merges, samples
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
 from siamkit.store.labels import Holding
 from siamkit.store.live_index import rebuild
@@ -101,6 +101,15 @@ class GalleryMethods(OpenStore):
         """
         return galleries.count(self.store, galleries.get(self.store, gallery))
 
+    def count_all(self) -> tuple[int, int, int]:
+        """Count the identities, the samples, and the galleries that hold any, of the store.
+
+        Examples:
+            >>> ws.count_all()
+            (4, 6, 2)
+        """
+        return galleries.count_all(self.store)
+
     def delete_gallery(self, name: str) -> None:
         """Delete a gallery with all its samples, and identities that have no other samples.
 
@@ -122,15 +131,48 @@ class GalleryMethods(OpenStore):
         """
         return self._find(gallery, modality)[1]
 
-    def identities(self, gallery: str | None = None) -> list[Holding]:
+    def identities(
+        self,
+        gallery: str | None = None,
+        *,
+        after: str = "",
+        search: str = "",
+        limit: int | None = None,
+    ) -> list[Holding]:
         """List the identities of the store, or of one gallery, one item per gallery they are in.
+
+        after: list those whose labels sort behind this one. search: a text that the labels
+        contain. limit: identities at most. Without it the list holds all, 300 bytes each;
+        `stream_identities` holds one page.
 
         Examples:
             >>> [(holding.identity, holding.samples) for holding in ws.identities("questions")]
             [('hours', 1), ('refund', 2), ('sign in', 2)]
+            >>> [holding.identity for holding in ws.identities(after="hours", limit=1)]
+            ['refund']
+        """
+        holdings: list[Holding] = []
+        labels: set[str] = set()
+        for holding in self.stream_identities(gallery, after=after, search=search):
+            labels.add(holding.identity)
+            if limit is not None and len(labels) > limit:
+                break
+            holdings.append(holding)
+        return holdings
+
+    def stream_identities(
+        self, gallery: str | None = None, *, after: str = "", search: str = ""
+    ) -> Iterator[Holding]:
+        """Yield the identities that `identities` lists, by label, a page in memory at a time.
+
+        Each page is read when it is needed, as the store then is.
+
+        Examples:
+            >>> sum(holding.samples for holding in ws.stream_identities("questions"))
+            5
         """
         only = galleries.get(self.store, gallery) if gallery else None
-        return labels.holdings(self.store, only)
+        return identity_pages.stream_holdings(self.store, only, after, search)
 
     def identity(self, label: str) -> list[Sample]:
         """List the samples of an identity, in every gallery. Raises UnknownName if it has none.
@@ -139,7 +181,19 @@ class GalleryMethods(OpenStore):
             >>> [sample.source for sample in ws.identity("hours")]
             ['When are you open?']
         """
-        return samples.of_label(self.store, label)
+        return list(samples.stream_of_label(self.store, label))
+
+    def stream_identity(self, label: str, *, after: int = 0) -> Iterator[Sample]:
+        """Yield the samples of an identity, by gallery, then id, a page in memory at a time.
+
+        after: the id of the sample to go on behind. Raises UnknownName if the identity, or a
+        sample `after` of it, does not exist.
+
+        Examples:
+            >>> [sample.source for sample in ws.stream_identity("hours")]
+            ['When are you open?']
+        """
+        return samples.stream_of_label(self.store, label, after)
 
     def rename(self, old: str, new: str) -> str:
         """Give an identity another label; return it as stored (NFC, no outer blanks).

@@ -13,11 +13,12 @@ from siamkit.embed.region_choosers import Chooser, only_usable
 from siamkit.errors import SiamkitError, StoreError
 from siamkit.flows.answer_lists import Batch
 from siamkit.io.sources import InMemory
-from siamkit.store import Store, galleries, identity_pages, merges, samples, uploads
+from siamkit.store import Store, galleries, identity_pages, merges, sample_pages, samples, uploads
 from siamkit.store.identity_pages import PAGE, IdentityPage
 from siamkit.store.labels import normalise_label
 from siamkit.store.merges import Merger
-from siamkit.store.samples import Sample, SamplePage
+from siamkit.store.sample_pages import SamplePage
+from siamkit.store.samples import Sample
 from siamkit.types import Box, Input, Prompt
 from siamkit.workspace.enrolment import EnrolmentMethods
 from siamkit.workspace.pictures import PictureMethods
@@ -62,7 +63,7 @@ class LibraryMethods(PictureMethods, EnrolmentMethods):
         """
         target = galleries.get(self.store, gallery)
         label = None if identity is None else normalise_label(identity)
-        return samples.list_page(self.store, target, after, label, limit)
+        return sample_pages.list_page(self.store, target, after, label, limit)
 
     def sample(self, sample_id: int) -> Sample:
         """Return an enrolled sample. Raises StoreError if there is none of this id.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from siamkit.cli import output
+from siamkit.cli import streaming
 from siamkit.cli.layout import display_width, lay_out, shorten_middle
 
 HEAD = ["id", "path", "what to do"]
@@ -51,7 +51,7 @@ def test_commands_print_tables_of_the_terminals_width(letters, monkeypatch):
     (letters.folder / ("long" * 20 + ".txt")).write_text("words to learn")
     assert letters("enrol", "letters", "long" * 20 + ".txt", "--as", "greet").code == 0
     whole = letters("show", "greet").out
-    monkeypatch.setattr(output, "terminal_width", lambda: 60)
+    monkeypatch.setattr(streaming, "terminal_width", lambda: 60)
     narrow = letters("show", "greet").out
     assert max(map(len, narrow.splitlines()[:-1])) <= 60 < max(map(len, whole.splitlines()))
 
@@ -60,7 +60,7 @@ def test_long_lists_end_with_totals_and_take_a_limit(letters):
     assert letters("list").out.splitlines()[-1] == "2 identities, 2 samples, 1 gallery"
     limited = letters("list", "--limit", "1").out.splitlines()
     assert limited[-2:] == [
-        "… and 1 more rows: a higher --limit shows them",
+        "… and more: siamkit list --limit 1 --after=greet",
         "2 identities, 2 samples, 1 gallery",
     ]
     assert len(limited) == 4

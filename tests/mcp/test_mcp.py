@@ -94,11 +94,9 @@ def test_verify_and_lists_and_duplicates(letters):
         {"name": "letters", "modality": "letters", "identities": 2, "samples": 3}
     ]
     listed = facts(call(letters, "list_identities", {"gallery": "letters", "containing": "SU"}))
-    assert listed == {
-        "total": 1,
-        "next_offset": None,
-        "identities": [{"identity": "sum", "samples": 2}],
-    }
+    assert listed == {"next": None, "identities": [{"identity": "sum", "samples": 2}]}
+    every = facts(call(letters, "list_identities", {"gallery": "letters", "after": "greet"}))
+    assert (every["total"], every["identities"]) == (2, listed["identities"])
     texts = ["hello there", "hello there ", "nothing alike"]
     deduped = facts(call(letters, "find_duplicates", {"modality": "letters", "samples": texts}))
     assert deduped["answer"] == "groups of duplicates: 1"

@@ -107,6 +107,20 @@ def limit(rows: str) -> Callable[[F], F]:
     return click.option("--limit", type=POSITIVE, metavar="N", help=f"Show at most N {rows}.")
 
 
+def after(metavar: str, help: str) -> Callable[[F], F]:
+    """Return the option --after of a command that lists rows in pages, with its help."""
+    kind = POSITIVE if metavar == "ID" else str
+    return click.option("--after", type=kind, default=None, metavar=metavar, help=help)
+
+
+search = click.option(
+    "--search",
+    default="",
+    metavar="TEXT",
+    help="List only labels that contain TEXT, in any case of a-z.",
+)
+
+
 def report(help: str) -> Callable[[F], F]:
     """Return the option --report with its help."""
     return path("--report", metavar="FILE.html", help=help)

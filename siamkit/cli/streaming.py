@@ -1,0 +1,63 @@
+"""Print rows as they come: as a table, or as one JSON document with a row per line.
+
+No more than BLOCK rows are in memory, and the first are printed before the last are read.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeAlias
+
+import click
+
+from siamkit.cli.layout import column_widths, display_width, lay_out_row, terminal_width
+from siamkit.cli.output import cell
+from siamkit.io.printable import json_text, printable
+
+BLOCK = 1_000  # rows printed at once; the first block sets the widths of the columns
+Row: TypeAlias = Mapping[str, Any]
+
+
+def stream_table(rows: Iterable[Row], columns: Sequence[str]) -> None:
+    """Print these columns of rows, as wide as the first block needs, below their names.
+
+    On a terminal, longer cells further below are folded; in a file or a pipe they push the rest of
+    their line to the right.
+    """
+    head = [column.replace("_", " ") for column in columns]
+    width, widths, is_right = terminal_width(), [0], [False]
+    for number, block in enumerate(_blocks(rows)):
+        text = [[printable(cell(row.get(column))) for column in columns] for row in block]
+        if number == 0:
+            is_right = [
+                all(isinstance(row.get(column), int | float | None) for row in block)
+                for column in columns
+            ]
+            widths = column_widths(head, text, is_right, width)
+            text.insert(0, head)
+        lines: list[str] = []
+        for cells in text:
+            sizes = widths if width else [*map(max, widths, map(display_width, cells))]
+            lines += lay_out_row(cells, sizes, is_right)
+        click.echo("\n".join(lines))
+
+
+def stream_json(rows: Iterable[Row], about: Row | None = None, key: str = "") -> None:
+    """Print rows as a JSON array, one row per line; with `about`, as its last value, by `key`."""
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    start, end = "[", "]"
+    if about is not None:
+        whole = json_text({**about, key: []}, ascii_only=ascii_only)
+        start, end = whole[:-2], "]}"
+    for block in _blocks(rows):
+        lines = ",\n".join(json_text(row, ascii_only=ascii_only) for row in block)
+        click.echo(f"{start}\n{lines}", nl=False)
+        start = ","
+    click.echo(f"\n{end}" if start == "," else f"{start}{end}")
+
+
+def _blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    iterator = iter(rows)
+    return iter(lambda: [*islice(iterator, BLOCK)], [])
