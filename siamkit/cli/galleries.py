@@ -46,6 +46,7 @@ Examples:
   siamkit galleries create catalogue --encoder timm:resnet50  compared by any network of timm
   siamkit galleries create shelf -m images --detector proposals
   siamkit galleries create topics --encoder sentence-transformers:all-mpnet-base-v2
+  siamkit galleries create staff -m faces --index pgvector --index-address postgresql://db/siamkit
 """,
 )
 @click.argument("name")
@@ -69,6 +70,7 @@ def create_gallery(ws: sk.Workspace, name: str, choice: options.NewGallery, as_j
         encoder=choice.encoder,
         detector=options.default_or_none(choice.detector),
         index=choice.index,
+        index_address=choice.index_address,
     )
     sentence = (
         f"created gallery {name} of {gallery.space.modality}, encoder {gallery.space.fingerprint}"

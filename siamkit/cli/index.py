@@ -17,6 +17,7 @@ Examples:
   siamkit index stats            structure, size and recall, one line per gallery
   siamkit index rebuild staff    delete the saved index and rebuild it
   siamkit index rebuild staff --index faiss    with another backend, from now on
+  siamkit index rebuild staff --index pgvector --index-address postgresql://db/siamkit
 
 The index is a cache of the store: it may be deleted at any moment.
 """,
@@ -45,13 +46,20 @@ def stats(ws: sk.Workspace, gallery: str | None, as_json: bool) -> None:
 )
 @click.argument("gallery", required=False)
 @click.option("--index", metavar="NAME", help="Change to another index backend.")
+@options.index_address
 @options.workspace
 @options.as_json
-def rebuild(ws: sk.Workspace, gallery: str | None, index: str | None, as_json: bool) -> None:
+def rebuild(
+    ws: sk.Workspace,
+    gallery: str | None,
+    index: str | None,
+    index_address: str | None,
+    as_json: bool,
+) -> None:
     """Rebuild the index of each gallery, or of one, from the store."""
     rows = []
     for name in _names(ws, gallery):
-        index_stats = ws.rebuild_index(name, index=index)
+        index_stats = ws.rebuild_index(name, index=index, index_address=index_address)
         rows.append({"gallery": name, **index_stats})
         if not as_json:
             templates, structure = index_stats["templates"], index_stats["structure"]

@@ -35,7 +35,8 @@ def init(ws: sk.Workspace, gallery: str | None, choice: options.NewGallery, as_j
         return
     if choice != options.NewGallery():
         raise click.UsageError(
-            "--modality, --encoder, --detector, --index: name the GALLERY to create."
+            "--modality, --encoder, --detector, --index, --index-address:"
+            " name the GALLERY to create."
         )
     created = ws.init()
     sentence = f"created the store {ws.root}" if created else f"{ws.root} already is a store"

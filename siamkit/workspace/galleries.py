@@ -12,11 +12,12 @@ from siamkit.host import registry
 from siamkit.models import names
 from siamkit.store import Gallery, galleries, identity_pages, labels, merges, samples
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
+from siamkit.store.index_servers import reaching_server, require_no_address
 from siamkit.store.labels import Holding
 from siamkit.store.live_index import rebuild
 from siamkit.store.merges import Merger
 from siamkit.store.samples import Sample
-from siamkit.store.saved_indexes import change, load_backend
+from siamkit.store.saved_indexes import backend_of, change, load_backend
 from siamkit.workspace.base import OpenStore
 
 
@@ -31,6 +32,7 @@ class GalleryMethods(OpenStore):
         encoder: str | None = None,
         detector: str | None = DEFAULT,
         index: str | None = None,
+        index_address: str | None = None,
     ) -> Gallery:
         """Create a gallery, and the store if there is none.
 
@@ -39,9 +41,11 @@ class GalleryMethods(OpenStore):
         None for the modality's own.
         detector: a name, DEFAULT for the modality's own, or None to embed whole samples.
         index: the name of an index backend, or None for the default, FAISS.
+        index_address: that of the index's server, which the store keeps for all its galleries.
 
         Raises NameTaken if the name is taken, BadInput for a bad name, an unknown modality or
-        index, MissingWeights if the encoder is not here and cannot be fetched.
+        index, MissingWeights if the encoder is not here and cannot be fetched, IndexUnavailable if
+        the index's server does not answer.
 
         Examples:
             >>> ws.create_gallery("staff", "faces").name
@@ -49,7 +53,8 @@ class GalleryMethods(OpenStore):
         """
         galleries.require_name(name)  # before a store is created for it
         index = index or DEFAULT_INDEX
-        load_backend(index)
+        backend = load_backend(index)
+        require_no_address(backend, index_address)
         if self._has_store() and galleries.exists(self.store, name):  # before an encoder is built
             raise GalleryExists(f"gallery {name!r} already exists")
         modality = modality or imply_modality(name, encoder)
@@ -58,9 +63,10 @@ class GalleryMethods(OpenStore):
         pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
         gallery_encoder = pipeline.gallery_encoder(encoder)  # may raise
         self.init()
-        return galleries.create(
-            self.store, name, modality, gallery_encoder, detector=detector, index=index
-        )
+        with reaching_server(self.store, backend, index_address):
+            return galleries.create(
+                self.store, name, modality, gallery_encoder, detector=detector, index=index
+            )
 
     def gallery(self, name: str, *, modality: str | None = None, create: bool = True) -> Gallery:
         """Open a gallery by name, or create it with a modality's own encoder and detector.
@@ -275,11 +281,14 @@ class GalleryMethods(OpenStore):
         return {"index": opened.index, **self.index(opened).index.describe()}
 
     def rebuild_index(
-        self, gallery: str, *, index: str | None = None
+        self, gallery: str, *, index: str | None = None, index_address: str | None = None
     ) -> Mapping[str, str | int | float | bool]:
         """Rebuild a gallery's index from the store, and describe it as `index_stats` does.
 
         index: another backend, which the gallery uses from now on.
+        index_address: that of the index's server, which the store keeps for all its galleries.
+
+        Raises IndexUnavailable, and changes nothing, if the index's server does not answer.
 
         Examples:
             >>> ws.rebuild_index("questions")["templates"]
@@ -287,11 +296,13 @@ class GalleryMethods(OpenStore):
         """
         with self._opening:  # one thread at a time: each deletes what is saved
             target = galleries.get(self.store, gallery)
-            if live := self._indexes.pop((target.index_key, target.index), None):
-                live.close()
-            if index is not None and index != target.index:
-                target = change(self.store, target, index)
-            rebuilt = rebuild(self.store, target).index
+            backend = load_backend(index) if index else backend_of(target)
+            with reaching_server(self.store, backend, index_address):
+                if live := self._indexes.pop((target.index_key, target.index), None):
+                    live.close()
+                if index is not None and index != target.index:
+                    target = change(self.store, target, index)
+                rebuilt = rebuild(self.store, target).index
             description = {"index": target.index, **rebuilt.describe()}
             rebuilt.close()
             return description

@@ -23,6 +23,7 @@ PARSED = {
     r"siamkit train (?!config)": "needs siamkit[train]",
     r" --encoder (run|runs|mine)/": "needs an encoder that was trained",
     r" --record ": "needs a microphone",
+    r" --index-address ": "needs a server",
     r"siamkit (mcp|serve)": "answers until it is stopped",
     r" --layers ": "needs an encoder that is a network",
     r"siamkit style .* --(optimise|reconstruct)": "needs siamkit[train]",
@@ -134,7 +135,8 @@ def test_an_example_that_cannot_run_here_is_one_of_the_command(example):
     command: click.Command = cli
     while isinstance(command, click.Group) and words[0] in command.list_commands(None):
         command = command.get_command(None, words.pop(0))
-    command.make_context(command.name, words)  # raises UsageError
+    parent = click.Context(cli, **cli.context_settings)  # or it forgets for good that -h is help
+    command.make_context(command.name, words, parent=parent)  # raises UsageError
 
 
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e not in ONLY_PARSED])

@@ -37,6 +37,12 @@ other_detector = click.option(
 index = click.option(
     "--index", metavar="NAME", help="An index backend (`siamkit plugins list`) [default: faiss]."
 )
+index_address = click.option(
+    "--index-address",
+    metavar="ADDRESS",
+    help="Of the server that --index saves to (postgresql://…). The store keeps it, for its owner"
+    " alone to read; others see it in `ps`, so set SIAMKIT_PGVECTOR if it has a password.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,8 @@ class NewGallery:
     encoder: str | None = None
     detector: str | None = None  # may be "none"
     index: str | None = None
+    index_address: str | None = None
 
 
-new_gallery = bundle("choice", NewGallery, modality, encoder, detector, index)
+new_gallery = bundle("choice", NewGallery, modality, encoder, detector, index, index_address)
 model_choice = bundle("models", ModelChoice, modality, encoder, detector)
