@@ -5,22 +5,26 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from copy import copy
-from threading import RLock
+from threading import Lock, RLock
 
-from siamkit.errors import StoreError
-from siamkit.protocols import Index
+from siamkit.errors import IndexUnavailable, StoreError
+from siamkit.protocols import Builds, Index
 from siamkit.store import Gallery, Store, templates
-from siamkit.store.galleries import index_prefix
-from siamkit.store.saved_indexes import backend_of, drop_forgotten
+from siamkit.store.exact_scan import ExactScan
+from siamkit.store.rescore import StoredScores, score_by_store
+from siamkit.store.saved_indexes import backend_of, drop_forgotten, key_of, prefix_of
 from siamkit.store.templates import Owner
-from siamkit.types import Cursor, Hits, Vectors
+from siamkit.types import Cursor, Hits, Progress, Vectors, ignore_progress
 
 # How far the score of an index may lie from that of the stored templates: in rounding, and with
 # vectors that an approximate one has compressed.
 EXACT_WITHIN, NEAR_WITHIN = 1e-3, 0.05
 WORTH_A_LINE = 1_000  # templates; rebuilding a smaller index takes less time than reading about it
+RETRY_SECONDS = 30.0  # from one attempt to reach a server that is away to the next
+UNSAVED = (OSError, RuntimeError, IndexUnavailable)  # FAISS raises RuntimeError on a full disk
 log = logging.getLogger("siamkit")
 
 
@@ -29,10 +33,17 @@ class _State:
 
     def __init__(self, index: Index) -> None:
         self.lock = RLock()  # held by the one thread that searches or changes the index
+        self.building = Lock()  # held by the one thread that builds
         self.index = index
         self.applied = index.cursor()
         self.is_closed = False
         self.is_trusted = True  # until it has been rebuilt for the sake of its scores
+        self.scans_until = 0.0  # by time.monotonic; then a server that was away is tried again
+
+    @property
+    def scans(self) -> bool:
+        """True while the store is scanned, because the index's server is away."""
+        return isinstance(self.index, ExactScan)
 
     def replace(self, index: Index) -> None:
         """Take another index, as it was saved."""
@@ -42,26 +53,38 @@ class _State:
 class LiveIndex:
     """An index that answers from what the store holds now, however long it stays open.
 
-    If its file is missing, stale or damaged, it is rebuilt from the store, and a line is logged.
+    If its file is missing, stale or damaged, it is filled from the store again, and a line is
+    logged; if its server is away, a small gallery is scanned instead. A search never builds.
     Threads may share it. They search one after the other, each what its view of the store holds.
     """
 
-    def __init__(self, store: Store, gallery: Gallery, *, save: bool = True) -> None:
+    def __init__(
+        self, store: Store, gallery: Gallery, *, save: bool = True, announce: bool = True
+    ) -> None:
+        """Open it and catch up. announce: log a line if it had to be filled from the store.
+
+        Raises IndexUnavailable if its server is away, and the gallery is too large to be scanned.
+        """
         self.store, self.gallery, self._save = store, gallery, save
         started = time.perf_counter()
-        index, refused = self._open()
-        self._state = _State(index)
-        rebuilt = not self._state.applied.seq
-        with self.current():
+        refused: list[str] = []
+        self._state = _State(ExactScan(store, gallery))
+        try:
+            index, refused = self._open()
+            self._state.replace(index)
+        except IndexUnavailable as error:
+            self._scan_instead(error)
+        is_new = not (self._state.applied.seq or self._state.scans)
+        with self.current() as index:
             count = len(index)
             absent = templates.count(store, gallery) - count
         self.save_if_due()
-        if absent and not rebuilt:  # else they have been named
+        if absent and not is_new:  # else they have been named
             log.warning(
                 f"gallery {gallery.name}: {absent} of its templates are damaged and left out;"
                 " `siamkit doctor` says how to mend them"
             )
-        if rebuilt and (refused or count >= WORTH_A_LINE):
+        if is_new and (refused or (announce and count >= WORTH_A_LINE)):
             why = f" ({'; '.join(refused)})" if refused else ""
             spent = time.perf_counter() - started
             log.warning(
@@ -84,8 +107,24 @@ class LiveIndex:
             return self._open_known(lambda cursor: templates.has_change(store, gallery.id, cursor))
 
     def _open_known(self, known: Callable[[Cursor], bool]) -> tuple[Index, list[str]]:
-        key, dim, root = self.gallery.index_key, self.gallery.space.dim, self.store.index_root
-        return backend_of(self.gallery).open(key, dim, root=root, known=known)
+        backend = backend_of(self.gallery)
+        key, dim = key_of(self.store, self.gallery, backend), self.gallery.space.dim
+        return backend.open(key, dim, root=self.store.index_root, known=known)
+
+    def _scan_instead(self, error: IndexUnavailable) -> None:
+        """Search the store itself for a while. Raises the error if the gallery is too large."""
+        gallery, state = self.gallery, self._state
+        if not ExactScan.suits(self.store, gallery):
+            change = f"`siamkit index rebuild {gallery.name} --index faiss`"
+            hint = error.hint or f"start its server, or use another index: {change}"
+            raise IndexUnavailable(str(error), hint=hint) from error
+        if not state.scans_until:
+            log.warning(f"{error}; gallery {gallery.name} is searched without its index")
+        if not state.scans:
+            with suppress(IndexUnavailable):
+                state.index.close()
+            state.replace(ExactScan(self.store, gallery))
+        state.scans_until = time.monotonic() + RETRY_SECONDS
 
     @property
     def index(self) -> Index:
@@ -104,15 +143,25 @@ class LiveIndex:
         Other threads that search the gallery wait until the block ends. Nests.
         """
         with self._state.lock, self.store.read():
-            self._catch_up()
+            try:
+                self._catch_up()
+            except IndexUnavailable as error:
+                self._scan_instead(error)
             yield self._state.index
 
     def search(self, vectors: Vectors, k: int) -> Hits:
         """Find the k nearest templates of each of (n, dim) unit vectors, as of now."""
-        with self.current() as index:
-            hits = index.search(vectors, k)
+        with self.current():
+            hits = self._search(vectors, k)
         self.save_if_due()
         return hits
+
+    def _search(self, vectors: Vectors, k: int) -> Hits:
+        try:
+            return self._state.index.search(vectors, k)
+        except IndexUnavailable as error:
+            self._scan_instead(error)
+            return self._state.index.search(vectors, k)
 
     def search_owned(self, vectors: Vectors, k: int) -> tuple[Hits, dict[int, Owner]]:
         """Find the k nearest templates, and their owners by template id.
@@ -122,53 +171,42 @@ class LiveIndex:
         rebuilt, once.
         """
         state = self._state
-        with self.current() as index:
-            hits, owners, deviation = self._score_by_store(vectors, index.search(vectors, k))
-            if state.is_trusted and deviation > (EXACT_WITHIN if index.exact else NEAR_WITHIN):
+        with self.current():
+            scored = self._score(vectors, k)
+            tolerance = EXACT_WITHIN if state.index.exact else NEAR_WITHIN
+            wrong = scored.ids_off_by(tolerance) if state.is_trusted else []
+            if wrong and self._are_stored(wrong):
                 state.is_trusted = False
                 log.warning(
                     f"the index of gallery {self.gallery.name} holds other vectors than the store:"
                     " it is damaged, and is rebuilt"
                 )
-                index.close()
+                state.index.close()
                 empty, _ = self._open_known(lambda cursor: False)  # a save replaces the file
                 state.replace(empty)
                 self._catch_up()
-                proposed = state.index.search(vectors, k)
-                hits, owners, _ = self._score_by_store(vectors, proposed)
-        return hits, owners
+                scored = self._score(vectors, k)
+        return scored.hits, scored.owners
 
-    def _score_by_store(self, vectors: Vectors, hits: Hits) -> tuple[Hits, dict[int, Owner], float]:
-        """Return hits with the scores of their stored templates, and how far the scores were off.
+    def _score(self, vectors: Vectors, k: int) -> StoredScores:
+        return score_by_store(self.store, self.gallery, vectors, self._search(vectors, k))
 
-        Best first, equal scores by id, gaps last.
+    def _are_stored(self, template_ids: list[int]) -> bool:
+        """Return True if the store still has some of these templates, whatever this view holds.
+
+        Another process may have erased them from the saved index while it was searched.
         """
-        import numpy as np
-
-        # Not np.unique: it loads numpy.ma, a tenth of a cold query.
-        proposed = sorted(set(hits.ids[hits.ids >= 0].tolist()))
-        owners, ids, stored = templates.owners(self.store, self.gallery, proposed)
-        if not len(ids):
-            return Hits(np.full_like(hits.ids, -1), np.full_like(hits.scores, -np.inf)), {}, 0.0
-        columns = np.searchsorted(ids, hits.ids).clip(0, len(ids) - 1)
-        is_stored = ids[columns] == hits.ids
-        scores = np.where(
-            is_stored, np.take_along_axis(vectors @ stored.T, columns, axis=1), -np.inf
-        )
-        by_id = np.where(is_stored, hits.ids, np.iinfo(np.int64).max)
-        order = np.lexsort((by_id, -scores), axis=1)
-        with np.errstate(invalid="ignore"):
-            off = np.abs(hits.scores - scores)[is_stored]
-        deviation = float(np.nan_to_num(off, nan=np.inf).max(initial=0))
-        best = np.take_along_axis(np.where(is_stored, hits.ids, -1), order, axis=1)
-        return Hits(best, np.take_along_axis(scores, order, axis=1)), owners, deviation
+        with ThreadPoolExecutor(1) as pool:  # another thread has another connection, and view
+            ids, _ = pool.submit(templates.by_id, self.store, self.gallery, template_ids).result()
+        return len(ids) > 0
 
     def save(self) -> None:
-        """Write a snapshot. Raises OSError, or RuntimeError (FAISS)."""
+        """Write a snapshot. Raises OSError, RuntimeError (FAISS) or IndexUnavailable."""
         self.store.create_index_root()
         with self._state.lock:
-            self._state.index.save(self._state.applied)
-        drop_forgotten(self.store, self.gallery)  # forgotten while it was being saved
+            applied = self._state.applied
+            self._state.index.save(applied)
+        drop_forgotten(self.store, self.gallery, applied)  # forgotten while it was being saved
 
     def save_if_due(self) -> None:
         """Save if that makes the next opening cheaper and the disk allows it.
@@ -182,8 +220,54 @@ class LiveIndex:
             with self._state.lock:
                 if not self._state.is_closed and self._state.index.due():
                     self.save()
-        except (OSError, RuntimeError) as error:  # FAISS raises RuntimeError on a full disk
-            log.warning(f"the index could not be saved, so it is rebuilt each time: {error}")
+        except UNSAVED as error:
+            log.warning(f"the index could not be saved, so it is filled again each time: {error}")
+
+    def wants_build(self) -> bool:
+        """Return True if what is saved has no structure that suits its size."""
+        with self._state.lock:
+            index = self._state.index
+            return not self._state.is_closed and isinstance(index, Builds) and index.wants_build()
+
+    def build(self, progress: Progress = ignore_progress) -> None:
+        """Build the structure of what is saved, if its size asks for one.
+
+        Aside: searches go on meanwhile, with what there was. If a thread builds already, nothing is
+        done. Raises OSError, RuntimeError (FAISS) or IndexUnavailable; searches then scan.
+        """
+        state = self._state
+        if not (self.wants_build() and state.building.acquire(blocking=False)):
+            return
+        try:
+            aside, _ = self._open()
+            try:
+                if isinstance(aside, Builds) and aside.wants_build():
+                    aside.build(progress)
+            finally:
+                aside.close()
+            built, _ = self._open()
+            with state.lock:
+                state.index.close()
+                state.replace(built)
+        finally:
+            state.building.release()
+
+    def settle(self, progress: Progress = ignore_progress, *, build: bool = True) -> None:
+        """Save if due and build if the size asks for it, so that no query has to wait for that.
+
+        An obstacle is logged: the templates are in the store, and searches scan.
+        """
+        with self.current():
+            pass
+        self.save_if_due()
+        try:
+            if build and self._save and self.store.writable:
+                self.build(progress)
+        except UNSAVED as error:
+            log.warning(
+                f"the index of gallery {self.gallery.name} could not be built: {error};"
+                f" searches scan until `siamkit index rebuild {self.gallery.name}` has built it"
+            )
 
     def close(self) -> None:
         """Release the index. It is opened again if a thread still searches it."""
@@ -195,6 +279,11 @@ class LiveIndex:
         """Apply the changes that this view of the store has, and the index does not."""
         store, gallery, state = self.store, self.gallery, self._state
         head = templates.last_change(store, gallery)
+        if state.scans:
+            if time.monotonic() < state.scans_until:
+                return
+            state.replace(self._open()[0])
+            log.warning(f"the index of gallery {gallery.name} is back, and used again")
         if head == state.applied and not state.is_closed:
             return
         if state.is_closed or not self._is_known(state.applied):  # a backup was restored
@@ -203,8 +292,7 @@ class LiveIndex:
             for ids, vectors in templates.blocks(store, gallery):
                 state.index.add(ids, vectors)
         else:
-            changed = templates.changed_since(store, gallery, state.applied)
-            for ids, vectors, removed in changed:
+            for ids, vectors, removed in templates.changed_since(store, gallery, state.applied):
                 state.index.remove(removed)
                 state.index.add(ids, vectors)
         state.applied = head
@@ -213,12 +301,14 @@ class LiveIndex:
         return not cursor.seq or templates.has_change(self.store, self.gallery.id, cursor)
 
 
-def rebuild(store: Store, gallery: Gallery) -> LiveIndex:
-    """Rebuild the index from the store. Raises StoreError if it cannot be saved."""
-    backend_of(gallery).drop(index_prefix(gallery.id), root=store.index_root)
+def rebuild(store: Store, gallery: Gallery, progress: Progress = ignore_progress) -> LiveIndex:
+    """Rebuild the index from the store. Raises StoreError if it cannot be saved or built."""
+    backend = backend_of(gallery)
+    backend.drop(prefix_of(store, gallery.id, backend), root=store.index_root)
     live = LiveIndex(store, gallery, save=False)
     try:
         live.save()
+        live.build(progress)
     except (OSError, RuntimeError) as error:
         raise StoreError(f"the index of {gallery.name} cannot be saved: {error}") from error
     return live

@@ -6,7 +6,7 @@ import logging
 import re
 from dataclasses import dataclass
 
-from siamkit.errors import BadInput, PluginError
+from siamkit.errors import BadInput, IndexUnavailable, PluginError
 from siamkit.host import registry
 from siamkit.protocols import IndexBackend
 from siamkit.store import erasures, galleries, templates
@@ -43,27 +43,54 @@ def backend_of(gallery: Gallery) -> IndexBackend:
     return load_backend(gallery.index)
 
 
+def is_shared(backend: IndexBackend) -> bool:
+    """Return True if a backend saves outside the store, on a server: see siamkit.protocols.Shared.
+
+    It is not asked at every command.
+    """
+    return bool(getattr(backend, "shared", False))
+
+
+def key_of(store: Store, gallery: Gallery, backend: IndexBackend) -> str:
+    """Return the name of a gallery's index. On a server, it begins with the store's own id."""
+    return _own(store, backend) + gallery.index_key
+
+
+def prefix_of(store: Store, gallery_id: int, backend: IndexBackend) -> str:
+    """Return the beginning of the names of all indexes that a gallery ever had in a backend."""
+    return _own(store, backend) + index_prefix(gallery_id)
+
+
+def _own(store: Store, backend: IndexBackend) -> str:
+    return f"{store.own_id}-" if is_shared(backend) else ""
+
+
 def change(store: Store, gallery: Gallery, index: str) -> Gallery:
     """Switch a gallery to another index backend, and delete the old one's files.
 
-    Raises BadInput if the new one is not installed. If the old one is not, its files stay, and a
-    line is logged.
+    Raises BadInput if the new one is not installed. If the old one is not, or its server is away,
+    what it has saved stays, and a line is logged.
     """
     load_backend(index)
-    if gallery.index in _installed():
-        drop(store, gallery.id, gallery.index)
-    else:
+    if gallery.index not in _installed():
         log.warning(
             f"index {gallery.index} is not installed: its files of gallery {gallery.name} stay in"
             f" {store.index_root}; delete them by hand"
         )
+    else:
+        try:
+            drop(store, gallery.id, gallery.index)
+        except IndexUnavailable as error:
+            prefix = prefix_of(store, gallery.id, load_backend(gallery.index))
+            log.warning(f"what index {gallery.index} has saved as {prefix}… stays there: {error}")
     galleries.set_index(store, gallery, index)
     return galleries.get(store, gallery.name)
 
 
 def drop(store: Store, gallery_id: int, index: str) -> None:
-    """Delete all indexes of a gallery that a backend has saved; the next query rebuilds one."""
-    load_backend(index).drop(index_prefix(gallery_id), root=store.index_root)
+    """Delete all indexes of a gallery that a backend has saved; the next query fills another."""
+    backend = load_backend(index)
+    backend.drop(prefix_of(store, gallery_id, backend), root=store.index_root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +107,14 @@ def drop_erased(store: Store) -> None:
     """Delete saved indexes that may hold what is not in the store, of every gallery and of none.
 
     They are from before a deletion, or from another history: slow or killed processes write them,
-    or a backup brings them back.
+    or a backup brings them back. Servers are not asked: there, an old state never replaces a newer.
     """
     saved = _saved(store)  # before the store is read: what they hold was committed first
     floors = erasures.floors(store)
     half_written = {file.gallery_id for file in saved if file.half_written}
     for gallery_id, (index, below) in floors.items():
-        if below or gallery_id in half_written:
+        is_suspect = below or gallery_id in half_written
+        if is_suspect and index in _installed() and not is_shared(load_backend(index)):
             _drop(store, gallery_id, index, below)
     for file in saved:
         if file.gallery_id not in floors or floors[file.gallery_id][0] != file.backend:
@@ -111,17 +139,25 @@ def _saved(store: Store) -> list[_Saved]:
     return saved
 
 
-def drop_forgotten(store: Store, gallery: Gallery) -> None:
-    """Delete snapshots from before the last deletion, whoever has written them since."""
-    _drop(store, gallery.id, gallery.index, erasures.floor(store, gallery.id, gallery.index))
+def drop_forgotten(store: Store, gallery: Gallery, saved: Cursor | None = None) -> None:
+    """Delete snapshots from before the last deletion, whoever has written them since.
+
+    saved: the change that the caller has just saved at. A server is asked only if that is before
+    the last deletion.
+    """
+    below = erasures.floor(store, gallery.id, gallery.index)
+    is_old = saved is not None and (below is None or saved.seq < below)
+    if is_old or not is_shared(backend_of(gallery)):
+        _drop(store, gallery.id, gallery.index, below)
 
 
 def _drop(store: Store, gallery_id: int, index: str, below: int | None) -> None:
     """Delete what was saved before a change, None for all. An obstacle is logged."""
     if index not in _installed():
         return
+    backend = load_backend(index)
     try:
-        prefix = index_prefix(gallery_id)
-        load_backend(index).drop(prefix, root=store.index_root, below=below)
-    except OSError as error:
+        prefix = prefix_of(store, gallery_id, backend)
+        backend.drop(prefix, root=store.index_root, below=below)
+    except (OSError, IndexUnavailable) as error:
         log.warning(f"an old index of gallery {gallery_id} could not be deleted: {error}")
