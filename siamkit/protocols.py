@@ -607,7 +607,12 @@ class Purges(Protocol):
 class Shared(Protocol):
     """An index backend that saves outside the store, where others save too: a server. Optional.
 
-    Its keys begin with the id of the store. `open` raises IndexUnavailable if the server is away.
+    Its keys begin with the id of the store. There is one state per key, which `save` replaces
+    unless it is of a later change; one that `known` refused is replaced in any case. `open` raises
+    IndexUnavailable if the server is away, as may every method of its index.
+
+    Its address may come from the environment, SIAMKIT_NAME. An attribute is optional, for checks:
+    `unreachable: str`, an address at which no server listens.
     """
 
     shared: bool  # True

@@ -9,6 +9,7 @@ from siamkit.errors import PluginError
 from siamkit.host import registry
 from siamkit.protocols import Detector, Encoder, IndexBackend, Modality
 from siamkit.testing import (
+    building,
     crop,
     damage,
     detector,
@@ -18,7 +19,9 @@ from siamkit.testing import (
     index,
     mining,
     modality,
+    purging,
     saving,
+    sharing,
 )
 from siamkit.testing.rule import Failure, Result, Rule, rules_of, run
 from siamkit.testing.subjects import (
@@ -36,7 +39,7 @@ MODULES = {
     ModalitySubject: (every_plugin, modality, encoder, crop, encoder_folder),
     EncoderSubject: (encoder,),
     DetectorSubject: (every_plugin, detector),
-    IndexSubject: (every_plugin, index, saving, damage, mining),
+    IndexSubject: (every_plugin, index, saving, damage, building, purging, sharing, mining),
 }
 RULES: dict[type[Subject], Sequence[Rule[Any]]] = {
     kind: [rule for module in modules for rule in rules_of(module)]

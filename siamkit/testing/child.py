@@ -1,4 +1,4 @@
-"""Tasks for a process of `siamkit.testing.fresh_process`: observe a plugin, or save an index.
+"""Tasks for a process of `siamkit.testing.fresh_process`: observe a plugin, or change an index.
 
 python -m siamkit.testing.child TASK MODULE:CLASS ARGUMENT
 """
@@ -15,18 +15,20 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import numpy as np
 
-from siamkit.protocols import Detector, IndexBackend, Modality
+from siamkit.protocols import Builds, Detector, IndexBackend, Modality, Purges
 from siamkit.testing.fresh_process import SAVES, STEP, Report
-from siamkit.testing.index_fixtures import KEY, cursor, ids, queries, rows
+from siamkit.testing.index_fixtures import COUNT, KEY, cursor, ids, queries, rows
 from siamkit.testing.media import blank_media
 from siamkit.testing.rule import NotRun
 from siamkit.testing.subjects import DetectorSubject, IndexSubject, ModalitySubject
+from siamkit.types import ignore_progress
 
 # Each takes seconds to import; a plugin that needs one imports it inside a function.
 DEEP_LEARNING = {"torch", "torchvision", "tensorflow", "jax", "timm", "transformers"}
@@ -41,13 +43,17 @@ def main(task: str, address: str, argument: str) -> None:
         if task == "observe":
             observe(address, argument, answers)
         else:
-            save_repeatedly(address, Path(argument), answers)
+            root, owner = json.loads(argument)
+            subject = IndexSubject(resolve_name(address)())
+            subject.enter(Path(root))
+            subject.owners = [owner]
+            CHANGES[task](subject, answers)
 
 
 def observe(address: str, kind: str, answers: TextIO) -> None:
     """Import and construct a plugin and write a report, use it and write another one."""
     network: list[str] = []
-    forbid_network(network)
+    allow_network = forbid_network(network)
     threads, modules, settings = set(threading.enumerate()), set(sys.modules), process_settings()
     read_prints = capture_stdout()
     try:
@@ -64,6 +70,8 @@ def observe(address: str, kind: str, answers: TextIO) -> None:
         network=network,
     )
     write_line(report, answers)
+    if getattr(plugin, "shared", False):  # it uses its server
+        allow_network()
     try:
         report = replace(report, fingerprint=USES[kind](plugin), use_error="")
     except Exception as error:
@@ -76,10 +84,16 @@ def write_line(report: Report, answers: TextIO) -> None:
     print(json.dumps(asdict(report)), file=answers, flush=True)
 
 
-def forbid_network(requests: list[str]) -> None:
-    """Refuse every use of the network from now on, and note the address in `requests`."""
+def forbid_network(requests: list[str]) -> Callable[[], None]:
+    """Refuse every use of the network, and note the address in `requests`.
+
+    Returns a function that allows it again.
+    """
+    is_allowed = False
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if is_allowed:
+            return
         if event in LOOKUPS:
             address = arguments[0]
         elif event in CONNECTIONS and isinstance(arguments[1], tuple):  # else a local socket
@@ -89,7 +103,12 @@ def forbid_network(requests: list[str]) -> None:
         requests.append(str(address))
         raise OSError("the conformance kit allows no network")
 
+    def allow() -> None:
+        nonlocal is_allowed
+        is_allowed = True
+
     sys.addaudithook(refuse)
+    return allow
 
 
 def process_settings() -> Mapping[str, Any]:
@@ -151,7 +170,7 @@ def use_index(backend: IndexBackend) -> None:
     """Add, remove, search and save, then open again and do so once more."""
     with tempfile.TemporaryDirectory() as root:
         subject = IndexSubject(backend)
-        subject.folder = Path(root)
+        subject.enter(Path(root))
         for seq in (1, 2):
             index = subject.filled()
             index.remove(ids(3))
@@ -159,7 +178,7 @@ def use_index(backend: IndexBackend) -> None:
             index.describe()
             index.save(cursor(seq))
             index.close()
-        backend.drop(KEY, root=subject.folder)
+        subject.drop(KEY)
 
 
 USES: Mapping[str, Callable[[Any], str | None]] = {
@@ -169,16 +188,36 @@ USES: Mapping[str, Callable[[Any], str | None]] = {
 }
 
 
-def save_repeatedly(address: str, root: Path, answers: TextIO) -> None:
-    """Add STEP rows and save, SAVES times; write the number of each save once it is done."""
-    subject = IndexSubject(resolve_name(address)())
-    subject.folder = root
+def save_repeatedly(subject: IndexSubject, answers: TextIO, *, build: bool = False) -> None:
+    """Add STEP rows and save, SAVES times; write the number of each save once it is done.
+
+    build: after each save, build what is saved, by an index that is opened aside.
+    """
     index, vectors = subject.open(), rows(STEP * SAVES)
     for seq in range(1, SAVES + 1):
         new = np.arange((seq - 1) * STEP, seq * STEP)
         index.add(new + 1, vectors[new])
         index.save(cursor(seq))
         print(seq, file=answers, flush=True)
+        if build:
+            cast("Builds", subject.open()).build(ignore_progress)
+
+
+def purge_repeatedly(subject: IndexSubject, answers: TextIO) -> None:
+    """Purge one id after another from a saved index; write each id once it is erased."""
+    subject.saved()
+    backend = cast("Purges", subject.plugin)
+    for number in range(1, COUNT):
+        gone = np.array([number], np.int64)
+        backend.purge(subject.key("g1-"), gone, root=subject.folder, seq=1 + number)
+        print(number, file=answers, flush=True)
+
+
+CHANGES: Mapping[str, Callable[[IndexSubject, TextIO], None]] = {
+    "save": save_repeatedly,
+    "build": partial(save_repeatedly, build=True),
+    "purge": purge_repeatedly,
+}
 
 
 if __name__ == "__main__":

@@ -49,5 +49,5 @@ def process_is_left_alone(subject: Subject) -> None:
 
 @rule("ship the weights, or raise MissingWeights with the command that fetches them")
 def no_network(subject: Subject) -> None:
-    """Neither the import nor the use of an installed plugin asks the network for anything."""
+    """Neither import nor use asks the network for anything, but a Shared index its server."""
     require(not subject.report.network, f"requests to {', '.join(subject.report.network[:3])}")

@@ -15,12 +15,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamkit.protocols import Index, IndexBackend
-from siamkit.testing.index_fixtures import DIM, KEY, rows
+from siamkit.protocols import Index
+from siamkit.testing.index_fixtures import rows
 from siamkit.testing.rule import NotRun
+
+if TYPE_CHECKING:
+    from siamkit.testing.subjects import IndexSubject
 
 SECONDS = 240.0  # until a plugin counts as stuck
 DELAYS = (0.0, 0.02, 0.05)  # seconds from the second save to the kill
@@ -89,14 +93,16 @@ def observe(plugin: object, kind: str) -> Report:
     return Report(**json.loads(reports[-1]))
 
 
-def faults_after_kill(backend: IndexBackend, folder: Path) -> Iterator[str]:
-    """Kill a process while it saves an index; yield one line for each fault of what is left."""
+def faults_after_kill(subject: IndexSubject, task: str) -> Iterator[str]:
+    """Kill a process in a task ("save", "build"); yield one line for each fault of what is left."""
+    folder = subject.folder
     for delay in DELAYS:
         root = folder / str(delay)
         root.mkdir()
-        last = _last_save_before_kill(backend, root, delay)
+        subject.enter(root)
+        last = _last_before_kill(subject, task, delay)
         try:
-            index, _ = backend.open(KEY, DIM, root=root, known=lambda _: True)
+            index = subject.open()
             seq = index.cursor().seq
             if seq < last:
                 yield f"the state at {seq}, though {last} had been saved"
@@ -104,6 +110,11 @@ def faults_after_kill(backend: IndexBackend, folder: Path) -> Iterator[str]:
                 yield f"the state at {seq} is not the {seq * STEP} rows that it had"
         except Exception as error:
             yield f"open raised {type(error).__name__}: {error}"
+
+
+def purged_before_kill(subject: IndexSubject) -> int:
+    """Kill a process that purges ids 1, 2, 3 … of a saved index; return the last that it erased."""
+    return _last_before_kill(subject, "purge", DELAYS[1])
 
 
 def _holds(index: Index, count: int) -> bool:
@@ -115,23 +126,24 @@ def _holds(index: Index, count: int) -> bool:
     return bool((nearest[:5] == last_rows[:5] + 1).all() and nearest[5] != count + 1)
 
 
-def _last_save_before_kill(backend: IndexBackend, root: Path, delay: float) -> int:
-    """Kill a saving process after its second save; returns the last that it called done."""
-    with child("save", backend, str(root)) as (process, answers):
+def _last_before_kill(subject: IndexSubject, task: str, delay: float) -> int:
+    """Kill a process `delay` seconds after its second step; return the last it called done."""
+    argument = json.dumps([str(subject.folder), subject.owners[-1]])
+    with child(task, subject.plugin, argument) as (process, answers):
         deadline = time.monotonic() + SECONDS
-        while len(_saves(answers)) < 2 and process.poll() is None:
+        while len(_steps(answers)) < 2 and process.poll() is None:
             if time.monotonic() > deadline:
-                raise NotRun(f"no two saves within {SECONDS:.0f} s")
+                raise NotRun(f"no two steps within {SECONDS:.0f} s")
             time.sleep(LOOK)
         time.sleep(delay)
         process.kill()
         process.wait()
-        saves = _saves(answers)
-    if not saves:
-        raise NotRun("it ended before its first save")
-    return saves[-1]
+        steps = _steps(answers)
+    if not steps:
+        raise NotRun(f"it ended before its first {task}")
+    return steps[-1]
 
 
-def _saves(answers: Path) -> list[int]:
-    """The saves that were reported as done, a whole line each."""
+def _steps(answers: Path) -> list[int]:
+    """The steps that were reported as done, a whole line each."""
     return [int(line) for line in answers.read_text(encoding="utf-8").split("\n")[:-1]]

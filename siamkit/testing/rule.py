@@ -117,8 +117,11 @@ def _check(rule: Rule[S], subject: S) -> tuple[State, str]:
             return "skipped", result.message if skipped else str(needs_failed(needed.name))
     try:
         with divert_prints(), TemporaryDirectory(prefix="siamkit-check-") as folder:
-            subject.folder = Path(folder)
-            rule.check(subject)
+            subject.enter(Path(folder))
+            try:
+                rule.check(subject)
+            finally:
+                subject.leave()
     except NotRun as reason:
         return "skipped", str(reason)
     except MissingWeights as error:

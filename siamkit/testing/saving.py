@@ -134,10 +134,10 @@ def newest_is_opened(subject: IndexSubject) -> None:
 @rule("compare whole names: prefix 'g1-' is not 'g11-'", save_reopen_equal)
 def drop_deletes(subject: IndexSubject) -> None:
     """drop deletes the saved states of the keys with that prefix, and of no others."""
-    subject.plugin.drop("g1-", root=subject.folder)  # nothing is saved yet
+    subject.drop("g1-")  # nothing is saved yet
     subject.saved(key="g1-s1")
     subject.saved(key="g11-s1")
-    subject.plugin.drop("g1-", root=subject.folder)
+    subject.drop("g1-")
     counts = [len(ids_found(subject.open(key))) for key in ("g1-s1", "g11-s1")]
     require(counts == [0, COUNT], f"{counts} rows of g1-s1 and g11-s1, not {[0, COUNT]}")
 
@@ -148,7 +148,7 @@ def drop_below_keeps_newer(subject: IndexSubject) -> None:
     subject.saved(5)
     counts = []
     for below in (5, 6):
-        subject.plugin.drop("g1-", root=subject.folder, below=below)
+        subject.drop("g1-", below=below)
         counts.append(len(ids_found(subject.open())))
     require(counts == [COUNT, 0], f"{counts} rows of change 5 after below=5 and 6")
 
@@ -161,5 +161,5 @@ def drop_below_keeps_newer(subject: IndexSubject) -> None:
 )
 def kill_during_save(subject: IndexSubject) -> None:
     """A process killed while it saves leaves a whole state, no older than its last save."""
-    for fault in faults_after_kill(subject.plugin, subject.folder):
+    for fault in faults_after_kill(subject, "save"):
         raise Failure(fault)

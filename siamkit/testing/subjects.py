@@ -6,7 +6,9 @@ A part that cannot be made fails the one check that is about it; checks that nee
 from __future__ import annotations
 
 import copy
+import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.embed.pipeline import open_encoder
-from siamkit.errors import MissingWeights
+from siamkit.errors import IndexUnavailable, MissingWeights
 from siamkit.host import registry
 from siamkit.models import names
 from siamkit.protocols import Detector, Encoder, Index, IndexBackend, Modality, Source
@@ -52,6 +54,13 @@ class Subject:
         self.plugin = plugin
         self.label = label or registry.describe(plugin)
         self.results: dict[str, Result] = {}  # of the checks that have run, by name
+
+    def enter(self, folder: Path) -> None:
+        """Begin a check, in an empty folder."""
+        self.folder = folder
+
+    def leave(self) -> None:
+        """End a check."""
 
     @cached_property
     def report(self) -> Report:
@@ -226,21 +235,60 @@ def _decoded_examples(modality: Modality[Any]) -> list[Any]:
 
 
 class IndexSubject(Subject):
-    """An index backend, whose files lie in the folder of the check that runs."""
+    """An index backend, whose files lie in the folder of the check that runs.
+
+    A `Shared` one saves on the server that its environment variable names, see
+    siamkit.sdk.server_address; each check uses keys of its own there, and drops them at its end.
+    """
 
     kind = "index"
     group = "siamkit.indexes"
     method = "open"
     plugin: IndexBackend
 
+    def __init__(self, plugin: IndexBackend) -> None:
+        super().__init__(plugin)
+        self.owners: list[str] = []  # "1a2b…-" of each store that a check pretends to be
+
+    def enter(self, folder: Path) -> None:
+        """Begin a check, in an empty folder, and as another store."""
+        super().enter(folder)
+        self.owners.append(f"{secrets.token_hex(8)}-")
+
+    def leave(self) -> None:
+        """End a check: drop what it has left on a server."""
+        owners, self.owners = self.owners, []
+        if self.is_shared:
+            for owner in owners:
+                with suppress(Exception):  # what a check says of `drop`, it has said already
+                    self.plugin.drop(owner, root=self.folder)
+
+    @property
+    def is_shared(self) -> bool:
+        return bool(getattr(self.plugin, "shared", False))
+
+    def key(self, name: str) -> str:
+        """Return a key, or the beginning of keys, as the store makes them for this backend."""
+        return f"{self.owners[-1]}{name}" if self.is_shared else name
+
     def load(
         self, key: str = KEY, dim: int = DIM, known: Callable[[Cursor], bool] = lambda _: True
     ) -> tuple[Index, list[str]]:
-        """Open the saved index, or an empty one; with a line per refused state."""
-        return self.plugin.open(key, dim, root=self.folder, known=known)
+        """Open the saved index, or an empty one; with a line per refused state.
+
+        Raises NotRun if its server is away.
+        """
+        try:
+            return self.plugin.open(self.key(key), dim, root=self.folder, known=known)
+        except IndexUnavailable as error:
+            raise NotRun(f"{error} ({error.hint})" if error.hint else str(error)) from error
 
     def open(self, key: str = KEY, dim: int = DIM) -> Index:
         return self.load(key, dim)[0]
+
+    def drop(self, prefix: str, *, below: int | None = None) -> None:
+        """Drop the saved states of the keys that begin with a prefix."""
+        self.plugin.drop(self.key(prefix), root=self.folder, below=below)
 
     def filled(self, key: str = KEY) -> Index:
         """An index that holds the ids 1 … COUNT."""

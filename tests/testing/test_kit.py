@@ -6,15 +6,18 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from planted import PLANTED, Dots, Hums, Spots
+from toyindex import Depot, Ledger
 
 from siamkit.errors import MissingWeights
 from siamkit.testing import (
     Brute,
     Failure,
     Sampled,
+    building,
     check_detector,
     check_encoder,
     check_index,
@@ -22,6 +25,7 @@ from siamkit.testing import (
     checks_of,
     every_plugin,
     parametrize_with_checks,
+    purging,
     results,
     saving,
     subjects,
@@ -36,8 +40,10 @@ FRESH_PROCESS.add("fingerprint_equal_across_processes")
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):
-    """A cache of its own, and a working directory that a plugin may leave."""
+    """A cache and a depot of its own, and a working directory that a plugin may leave."""
     monkeypatch.setenv("SIAMKIT_CACHE", str(tmp_path))
+    (tmp_path / "depot").mkdir()
+    monkeypatch.setenv("SIAMKIT_DEPOT", str(tmp_path / "depot"))
     monkeypatch.chdir(tmp_path)
 
 
@@ -52,8 +58,11 @@ def test_a_fault_is_caught_by_its_check_alone(make, check, monkeypatch):
             fingerprint = subjects.ModalitySubject(plugin).encoder.fingerprint
         clean = subjects.Report(fingerprint=fingerprint)
         monkeypatch.setattr(subjects, "observe", lambda plugin, kind: clean)
-    if check != "kill_during_save":
-        monkeypatch.setattr(saving, "faults_after_kill", lambda backend, folder: iter(()))
+    for module, killing in ((saving, "kill_during_save"), (building, "kill_during_build")):
+        if check != killing:
+            monkeypatch.setattr(module, "faults_after_kill", lambda subject, task: iter(()))
+    if check != "kill_during_purge":
+        monkeypatch.setattr(purging, "purged_before_kill", lambda subject: subject.saved() and 2)
     failed = [result for result in results(plugin) if result.state == "failed"]
     assert [result.check for result in failed] == [check]
     assert plugin.name in failed[0].plugin
@@ -70,10 +79,33 @@ def test_good_plugins_pass():
     assert not [r for r in check_modality(Dots()) if r.state != "ok" and "calib" not in r.check]
     assert not [r for r in check_detector(Spots()) if r.state not in ("ok", "skipped")]
     assert not [r for r in check_detector(Hums()) if r.state not in ("ok", "skipped")]
-    assert [r.check for r in check_index(Brute()) if r.state != "ok"] == [
-        "mine_equals_brute",
-        "nearest_leaves_out_own_group",
-    ]
+    mines = {"it does not mine", "it does not look for hard negatives"}
+    shared = "it is not shared: it saves in the store"
+    assert skips(Brute()) == {*mines, "it does not build", "it does not purge", shared}
+
+
+def test_good_optional_indexes_pass(monkeypatch):
+    monkeypatch.setattr(saving, "faults_after_kill", lambda subject, task: iter(()))  # as Brute's
+    mines = {"it does not mine", "it does not look for hard negatives"}
+    assert skips(Ledger()) == {*mines, "it is not shared: it saves in the store"}
+    monkeypatch.setattr(building, "faults_after_kill", lambda subject, task: iter(()))
+    monkeypatch.setattr(purging, "purged_before_kill", lambda subject: subject.saved() and 2)
+    assert skips(Depot()) == {*mines, "it keeps no files"}
+    assert not list(Path(os.environ["SIAMKIT_DEPOT"]).iterdir())  # the kit has swept
+
+
+def skips(backend):
+    """Why checks of an index are skipped; all others pass."""
+    return {result.message for result in check_index(backend) if result.state != "ok"}
+
+
+def test_a_server_that_is_away_skips_its_checks(monkeypatch):
+    monkeypatch.setenv("SIAMKIT_DEPOT", "/no/such/depot")
+    states = {result.check: result for result in check_index(Depot())}
+    assert states["members_fit"].state == "ok"
+    skipped = [r.message for r in states.values() if r.state == "skipped"]
+    assert "the depot /no/such/depot does not answer (open the depot)" in skipped
+    assert len(skipped) > len(states) // 2
 
 
 def test_an_encoder_alone(tmp_path):
