@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import print_rows, stderr
+from siamkit.cli.output import stderr
+from siamkit.cli.progress import steps
+from siamkit.cli.streaming import stream_json, stream_table
+
+if TYPE_CHECKING:
+    from siamkit.flows.doctor import Checkup
+
+WIDTHS = {"check": 34, "ok": 3, "found": 200}  # characters; on a terminal, `found` is folded
 
 
 @click.command(epilog="\b\nExamples:\n  siamkit doctor\n  siamkit doctor --store archive --json")
@@ -16,11 +25,23 @@ from siamkit.cli.output import print_rows, stderr
 @options.as_json
 def doctor(store: Path, as_json: bool) -> int:
     """Check the installation, the plugins, the encoders, and the store with its indexes."""
-    findings = list(sk.Workspace(store).doctor())
-    rows = [
-        {"check": f.check, "ok": f.ok, "found": f.detail, "hint": f.hint or None} for f in findings
-    ]
-    print_rows(as_json, rows, ["check", "ok", "found"])
+    findings: list[Checkup] = []
+    with steps() as progress:
+
+        def rows() -> Iterator[dict[str, Any]]:
+            for checkup in sk.Workspace(store).doctor(progress=progress):
+                findings.append(checkup)
+                yield {
+                    "check": checkup.check,
+                    "ok": checkup.ok,
+                    "found": checkup.detail,
+                    "hint": checkup.hint or None,
+                }
+
+        if as_json:
+            stream_json(rows())
+        else:
+            stream_table(rows(), [*WIDTHS], WIDTHS.values())
     for finding in findings:
         if finding.hint and not as_json:
             stderr(f"Hint: {finding.check}: {finding.hint}")

@@ -9,6 +9,7 @@ import click
 import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import print_outcome
+from siamkit.cli.progress import steps
 
 
 @click.command(
@@ -27,7 +28,8 @@ float32, one row per line). `siamkit import` reads it back, on this machine or a
 @options.as_json
 def export(ws: sk.Workspace, gallery: str, folder: Path, as_json: bool) -> None:
     """Write a gallery to a new FOLDER of open formats."""
-    count = ws.export(gallery, folder)
+    with steps() as progress:
+        count = ws.export(gallery, folder, progress=progress)
     print_outcome(
         as_json,
         {"gallery": gallery, "folder": str(folder), "samples": count},

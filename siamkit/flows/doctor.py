@@ -27,6 +27,7 @@ from siamkit.protocols import BuildsEncoders, Modality
 from siamkit.store import Gallery, Store, find_calibrations, galleries, health, templates
 from siamkit.store.database import MOST_NAMED
 from siamkit.store.live_index import LiveIndex
+from siamkit.types import Progress, ignore_progress
 
 RESTORE = "restore a backup: `siamkit backup --help` says how"
 PACKAGES = ("siamkit", "faiss-cpu", "onnxruntime", "numpy", "torch")
@@ -42,8 +43,11 @@ class Checkup:
     hint: str = ""
 
 
-def examine(root: Path) -> Iterator[Checkup]:
-    """Check packages, plugins, encoders, detectors, and the store in `root` if there is one."""
+def examine(root: Path, progress: Progress = ignore_progress) -> Iterator[Checkup]:
+    """Check packages, plugins, encoders, detectors, and the store in `root` if there is one.
+
+    Each check runs when it is asked for. progress: told of those that read the whole store.
+    """
     yield Checkup("python", True, f"{platform.python_version()} on {platform.platform()}")
     yield Checkup("packages", True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     for plugin in registry.all_installed():
@@ -64,7 +68,7 @@ def examine(root: Path) -> Iterator[Checkup]:
         except SiamkitError as error:
             yield Checkup("deletions", False, str(error), error.hint)
         yield _access(root)
-        yield from _store(store)
+        yield from _store(store, progress)
     finally:
         store.close()
 
@@ -142,8 +146,9 @@ def _access(root: Path) -> Checkup:
     return Checkup("access", True, "its owner alone can read the store")
 
 
-def _store(store: Store) -> Iterator[Checkup]:
+def _store(store: Store, progress: Progress) -> Iterator[Checkup]:
     for pragma in health.CHECKS:
+        progress(f"checking the database: {pragma}", 0, 0)
         yield _attempt(f"store {pragma}", partial(_faults, store, pragma))
     try:
         gallery_names = galleries.names(store)
@@ -156,7 +161,9 @@ def _store(store: Store) -> Iterator[Checkup]:
         except SiamkitError as error:
             yield Checkup(f"gallery {name}", False, str(error), error.hint)
             continue
-        checks = {"gallery": _rows, "samples": _samples, "calibration": _scale, "index": _index}
+        read_samples = partial(_samples, progress=progress)
+        checks: dict[str, Callable[[Store, Gallery, str], Checkup]]
+        checks = {"gallery": _rows, "samples": read_samples, "calibration": _scale, "index": _index}
         for kind, examine in checks.items():
             yield _attempt(f"{kind} {name}", partial(examine, store, gallery))
         yield from _encoder_of(store, gallery)
@@ -190,9 +197,11 @@ def _rows(store: Store, gallery: Gallery, check: str) -> Checkup:
     return Checkup(check, True, f"{identities:,} identities, {samples:,} samples")
 
 
-def _samples(store: Store, gallery: Gallery, check: str) -> Checkup:
+def _samples(store: Store, gallery: Gallery, check: str, progress: Progress) -> Checkup:
     """Check every row of samples and templates; name those that take part in nothing."""
-    damage = health.damage(store, gallery)
+    total = 2 * galleries.count(store, gallery)[1]
+    step = f"checking {gallery.name}"
+    damage = health.damage(store, gallery, lambda done: progress(step, done, total))
     details, hints = [], []
     if damage.rows:
         details.append(f"damaged samples: {_named(store, damage.rows)}")

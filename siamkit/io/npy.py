@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NORM_TOLERANCE = 1e-3  # a row whose norm is this near to 1 is used as it is
+MOST_ROWS = 10**12  # that a header has room for while their number is not known
 ROWS_PER_BLOCK = 65_536  # rows whose norms are computed at once
 
 
@@ -48,6 +51,29 @@ def read(path: Path) -> Matrix:
     with np.errstate(over="ignore"):
         unit = np.nan_to_num(matrix.astype(np.float32), posinf=0, neginf=0) / norms[:, None]
     return Matrix(unit, _names(path, len(matrix)), unusable)
+
+
+@contextmanager
+def writing_rows(path: Path, dim: int) -> Iterator[Callable[[Vectors], None]]:
+    """Write an .npy file of (n, dim) float32 block by block; n is known when the block ends."""
+    from numpy.lib import format as npy
+
+    with path.open("wb") as file:
+
+        def write_header(rows: int) -> int:
+            file.seek(0)
+            header = {"descr": "<f4", "fortran_order": False, "shape": (rows, dim)}
+            npy.write_array_header_1_0(file, header)
+            return file.tell()
+
+        def write(block: Vectors) -> None:
+            file.write(block.astype("<f4", copy=False).tobytes())
+
+        start = write_header(MOST_ROWS)
+        yield write
+        rows = (file.tell() - start) // (4 * dim)
+        end = write_header(rows)
+        assert end == start  # numpy pads a header, so that a longer first axis fits
 
 
 def row_norms(matrix: NDArray[Any]) -> NDArray[np.float32]:

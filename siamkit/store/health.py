@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,11 +51,21 @@ class Damage:
     rows: list[int]  # the sample itself is damaged: it can only be enrolled again
 
 
-def damage(store: Store, gallery: Gallery) -> Damage:
-    """Read every sample and template of a gallery, and list those that are damaged."""
+def damage(
+    store: Store, gallery: Gallery, progress: Callable[[int], None] = lambda done: None
+) -> Damage:
+    """Read every sample and template of a gallery, and list those that are damaged.
+
+    progress: called with the number of rows read; there are two for each sample.
+    """
     with store.read():
-        damaged = set(templates.damaged(store, gallery))
-        rows = {i for i, sample in samples.each_of_gallery(store, gallery) if sample is None}
+        damaged = set(templates.damaged(store, gallery, progress))
+        count, rows = templates.count(store, gallery), set()
+        for done, (sample_id, is_sound) in enumerate(samples.each_checked(store, gallery)):
+            if not is_sound:
+                rows.add(sample_id)
+            if done % samples.PAGE_STREAMED == 0:
+                progress(count + done)
     return Damage(sorted(damaged - rows), sorted(rows))
 
 

@@ -11,7 +11,7 @@ from siamkit.errors import BadInput, StoreError, UnknownName
 from siamkit.io.presentable import Presentable
 from siamkit.sdk import regions
 from siamkit.store import erasures, identities, labels, templates, uploads
-from siamkit.store.checked import TIES, is_tied, read_as, sample_checksum, sound_templates
+from siamkit.store.checked import TIES, fits, is_tied, sample_checksum, sound_templates
 from siamkit.store.database import Store, now
 from siamkit.store.galleries import Gallery, require_space
 from siamkit.types import Region, Vectors
@@ -147,11 +147,14 @@ def is_enrolled(store: Store, gallery: Gallery, identity: str, digest: bytes) ->
     return bool(rows) and not sound_templates(rows, gallery.space.dim)[2]
 
 
-_SELECT = f"""
-SELECT s.id, g.name, i.name, s.source, s.digest, s.region, s.quality, s.created, s.inline, {TIES}
-FROM samples s JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id = s.identity_id
+# What `read_row` reads, and from where.
+COLUMNS = f"""
+s.id, g.name, i.name, s.source, s.digest, s.region, s.quality, s.created, s.inline, {TIES}
 """
-
+TABLES = """
+samples s JOIN galleries g ON g.id = s.gallery_id JOIN identities i ON i.id = s.identity_id
+"""
+_SELECT = f"SELECT {COLUMNS} FROM {TABLES}"
 
 # `+` keeps SQLite from sorting all samples of a gallery for one page of them.
 PAGE = _SELECT + "WHERE {where} AND s.id > ?2 ORDER BY s.id LIMIT ?4"
@@ -207,10 +210,19 @@ def of_gallery(store: Store, gallery: Gallery) -> Iterator[Sample]:
 
 def each_of_gallery(store: Store, gallery: Gallery) -> Iterator[tuple[int, Sample | None]]:
     """Yield the samples of a gallery, oldest first, with their ids; None for a damaged row."""
-    # A page at a time: a transaction must not stay open while the caller uses a sample.
+    return ((row[0], _read(store, row)) for row in _rows_of(store, gallery))
+
+
+def each_checked(store: Store, gallery: Gallery) -> Iterator[tuple[int, bool]]:
+    """Yield the ids of a gallery's samples, oldest first, and True for each sound row."""
+    return ((row[0], _is_sound(row)) for row in _rows_of(store, gallery))
+
+
+def _rows_of(store: Store, gallery: Gallery) -> Iterator[tuple[Any, ...]]:
+    # A page at a time: a transaction must not stay open while the caller uses a row.
     query, after = PAGE.format(where="+s.gallery_id = ?1"), 0
     while rows := store.fetch_all(query, gallery.id, after, None, PAGE_STREAMED):
-        yield from ((row[0], _read(store, row)) for row in rows)
+        yield from rows
         after = rows[-1][0]
 
 
@@ -222,16 +234,21 @@ def read_row(store: Store, row: tuple[Any, ...]) -> Sample | None:
     return sample
 
 
-def _read(store: Store, row: tuple[Any, ...]) -> Sample | None:
-    sample = read_as(Sample, row[:9]) if is_tied(row[9:]) else None
-    is_sound = (
-        sample
-        and len(sample.digest) == DIGEST_BYTES
-        and 0 <= (sample.quality or 0) <= 1
-        and (row[9] is not None or regions.is_region(sample.region))  # a checksum holds it too
+def _is_sound(row: tuple[Any, ...]) -> bool:
+    digest, region, quality = row[4:7]
+    return (
+        is_tied(row[9:])
+        and fits(Sample, row[:9])
+        and len(digest) == DIGEST_BYTES
+        and 0 <= (quality or 0) <= 1
+        and (row[9] is not None or regions.is_region(region))  # a checksum holds it too
     )
-    if not sample or not is_sound:
+
+
+def _read(store: Store, row: tuple[Any, ...]) -> Sample | None:
+    if not _is_sound(row):
         return None
+    sample = Sample(*row[:9])
     source = sample.source if sample.inline else uploads.resolve(store, sample.source)
     return sample if source is sample.source else replace(sample, source=source)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,13 +92,20 @@ def load_all(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
     return ids[:done], vectors[:done]
 
 
-def damaged(store: Store, gallery: Gallery) -> list[int]:
-    """Return the ids of the samples of a gallery without a sound template."""
-    sample_ids = []
+def damaged(
+    store: Store, gallery: Gallery, progress: Callable[[int], None] = lambda done: None
+) -> list[int]:
+    """Return the ids of the samples of a gallery without a sound template.
+
+    progress: called with the number of samples done.
+    """
+    sample_ids, done = [], 0
     with store.read() as db:
         rows = db.execute(f"{OF_SAMPLES} WHERE s.gallery_id = ?", (gallery.id,))
         while part := rows.fetchmany(ROWS_PER_BLOCK):
             sample_ids += sound_templates(part, gallery.space.dim)[2]
+            done += len(part)
+            progress(done)
     return sample_ids
 
 

@@ -36,11 +36,14 @@ class ExchangeMethods(OpenStore):
 
         return back_up(self.store, expand(Path(file)), progress)
 
-    def export(self, gallery: str, folder: str | Path) -> int:
+    def export(
+        self, gallery: str, folder: str | Path, *, progress: Progress = ignore_progress
+    ) -> int:
         """Write a gallery to a new folder of open formats; return the number of samples.
 
         The folder holds gallery.json, samples.jsonl (one line per sample) and templates.npy,
-        (n, dim) float32. Raises BadInput if the folder exists.
+        (n, dim) float32. It is written as it is read, in the memory of one block of rows.
+        Raises BadInput if the folder exists.
 
         Examples:
             >>> ws.export("questions", "exported")
@@ -48,7 +51,8 @@ class ExchangeMethods(OpenStore):
         """
         from siamkit.flows.export import export_gallery
 
-        return export_gallery(self.store, galleries.get(self.store, gallery), expand(Path(folder)))
+        exported = galleries.get(self.store, gallery)
+        return export_gallery(self.store, exported, expand(Path(folder)), progress)
 
     def import_(
         self,

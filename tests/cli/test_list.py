@@ -12,6 +12,7 @@ from siamkit import StoreError, Workspace
 from siamkit.cli import streaming
 from siamkit.flows.enrol import add_templates
 from siamkit.store import galleries, identity_pages, samples
+from siamkit.store.gallery_vectors import stream_vectors
 
 MANY = 6_000  # identities
 
@@ -42,8 +43,9 @@ def peak_of(rows) -> int:
     return peak
 
 
-def test_identities_and_samples_stream_in_the_memory_of_a_page(crowd):
+def test_identities_samples_and_vectors_stream_in_the_memory_of_a_page(crowd):
     target = galleries.get(crowd.store, "crowd")
+    assert peak_of(stream_vectors(crowd.store, target, size=500)) < 2 << 20
     assert peak_of(crowd.stream_identities("crowd")) < 2 << 20
     assert peak_of(samples.of_gallery(crowd.store, target)) < 8 << 20
     streamed = [holding.identity for holding in crowd.stream_identities("crowd")]
