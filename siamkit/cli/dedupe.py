@@ -80,6 +80,7 @@ Examples:
   siamkit dedupe new.csv --column question --against faq    are any of these enrolled already?
   siamkit dedupe photos/ -m faces                           who appears more than once?
   siamkit dedupe photos/ -m faces --expected-false 10       find more, and check the groups
+  siamkit dedupe photos/ -m faces --workers ray://head:10001     embedded on a Ray cluster
   siamkit dedupe vectors.npy --threshold 0.9                vectors from elsewhere
 
 \b
@@ -110,6 +111,7 @@ are still compared.
     metavar="SIZE",
     help="Memory to use, such as 8G [default: most of what is free].",
 )
+@options.workers
 @options.limit(f"groups; {GROUPS_SHOWN} without")
 @options.outputs(OUTPUT, PAIRS_OUTPUT, REPORT, options.raw)
 @options.workspace
@@ -151,6 +153,7 @@ class DedupeRequest:
     rule: sk.DecisionRule
     models: ModelChoice
     max_memory: int | None
+    workers: str | None
     limit: int | None
     outputs: Outputs
 
@@ -162,14 +165,14 @@ class DedupeRequest:
         """Raise UsageError for options that cannot be combined."""
         has_models = self.models != ModelChoice(None, None, None)
         pages = self.outputs.pairs or self.outputs.report
-        if self.against and (pages or has_models or self.max_memory):
+        if self.against and (pages or has_models or self.max_memory or self.workers):
             raise click.UsageError(
                 "--against can be combined only with --output, --threshold, --fmr,"
                 " --expected-false and --rerank."
             )
         has_columns = self.columns != sk.TextColumns()
         has_rule = replace(self.rule, threshold=None) != sk.DecisionRule()
-        if self.is_matrix and (has_columns or has_models or has_rule):
+        if self.is_matrix and (has_columns or has_models or has_rule or self.workers):
             raise click.UsageError(
                 "A matrix can be combined only with --threshold, --max-memory and outputs."
             )
@@ -229,6 +232,7 @@ def _dedupe(ws: sk.Workspace, request: DedupeRequest, faults: list[Fault]) -> sk
             rule=rule,
             max_memory=request.max_memory,
             progress=progress,
+            workers=request.workers,
         )
 
 

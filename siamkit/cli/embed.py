@@ -27,6 +27,7 @@ Examples:
   siamkit embed -m faces --from list.txt --output vectors.npy --largest
   siamkit embed -m faces crops/*.png --detector none --output vectors.npy
   siamkit embed -m questions --from faq.csv --column question --output vectors.npy
+  siamkit embed -m faces --from list.txt --output vectors.npy --workers 4     processes
 
 \b
 vectors.npy is (n, dim) float32 with rows of norm 1. vectors.jsonl has one line per row:
@@ -51,6 +52,7 @@ Exit code 0 if there is any row; the number of errors is printed on stderr.
 @options.encoder
 @options.detector
 @options.page
+@options.workers
 @options.workspace
 @options.as_json
 def embed(ws: sk.Workspace, output: Path, as_json: bool, **values: Any) -> int:
@@ -70,6 +72,7 @@ def embed(ws: sk.Workspace, output: Path, as_json: bool, **values: Any) -> int:
             detector=options.default_or_none(request.detector),
             choose=choose,
             progress=progress,
+            workers=request.workers,
         )
     facts = {"output": str(output), **asdict(embedded), "errors": embedded.errors + len(faults)}
     print_outcome(as_json, facts, f"{embedded.rows:,} rows of {embedded.dim} to {output}")
@@ -90,6 +93,7 @@ class EmbedRequest:
     largest: bool
     encoder: str | None
     detector: str | None
+    workers: str | None
 
     def check(self, output: Path) -> None:
         """Raise UsageError for options that exclude each other, or an output that is an input."""

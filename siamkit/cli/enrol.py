@@ -32,6 +32,7 @@ Examples:
   siamkit enrol staff alice.jpg --as alice -m faces
   siamkit enrol staff --from people/             people/alice/1.jpg, people/bob.jpg, …
   siamkit enrol staff --from manifest.csv        with the columns label,path
+  siamkit enrol staff --from people/ --workers ray://head:10001     embedded on a Ray cluster
   siamkit enrol staff group.jpg --as bob --box 410,80,520,190
   siamkit enrol logos shirt.jpg --as acme -m images --point 310,220     cut out, its mask stored
   siamkit enrol voices hello.wav --as alice      a voice, from a few seconds of speech
@@ -86,6 +87,7 @@ failed; the others are enrolled.
 @options.other_detector
 @click.option("--any-quality", is_flag=True, help="Also enrol what is too small, dark or blurred.")
 @options.page
+@options.workers
 @options.workspace
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line per source.")
 def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
@@ -115,6 +117,7 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
             detector=options.default_or_none(request.detector),
             prompt=request.prompt,
             look_again=request.all_regions or request.prompt is not None,
+            workers=request.workers,
         )
         try:
             for result in chain(failures, results):
@@ -162,6 +165,7 @@ class EnrolRequest:
     prompt: Prompt | None
     detector: str | None
     any_quality: bool
+    workers: str | None
 
     @property
     def is_table(self) -> bool:
@@ -191,6 +195,8 @@ class EnrolRequest:
             raise click.UsageError(
                 "--largest, --all-regions, and --box or --point exclude each other."
             )
+        if self.workers and self.prompt is not None:
+            raise click.UsageError("--workers cannot be combined with --box or --point.")
 
     def items(self) -> tuple[Sequence[tuple[str | None, Path | str]], Sequence[sk.EnrolResult]]:
         """Return (label, source) pairs, and a failed result per unusable row of a table."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser, name_sample
@@ -40,6 +40,9 @@ class Job:
 
     source: Path | str | bytes
     tag: Any = None
+
+
+Skip: TypeAlias = Callable[[Job, Content], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +76,50 @@ class EmbeddedSource:
     error: SiamkitError | None = None
 
 
+class EmbedAll(Protocol):
+    """Embeds many jobs and keeps their order: `embed_all`, or that of `workers.Workers`."""
+
+    def __call__(
+        self,
+        pipeline: Pipeline,
+        jobs: Iterable[Job],
+        choose: Chooser,
+        *,
+        skip: Skip | None = None,
+    ) -> Iterator[list[EmbeddedSource]]: ...
+
+
 def embed_all(
     pipeline: Pipeline,
     jobs: Iterable[Job],
     choose: Chooser,
     *,
-    skip: Callable[[Job, Content], bool] | None = None,
+    skip: Skip | None = None,
     first: int | None = None,
 ) -> Iterator[list[EmbeddedSource]]:
     """Embed every job; yield batches in order, of BATCH_SIZE or the encoder's own batch size.
 
     jobs: read lazily. first: the size of the first batch, from which sizes double. skip: called in
     the caller's thread before a source is decoded; a SiamkitError that it raises is that source's
-    error.
+    error. At the end, the encoder's notes are logged.
     """
+    try:
+        yield from embed_batches(pipeline, jobs, choose, skip=skip, first=first)
+    finally:
+        _log_notes(pipeline)
+
+
+def embed_batches(
+    pipeline: Pipeline,
+    jobs: Iterable[Job],
+    choose: Chooser,
+    *,
+    skip: Skip | None = None,
+    first: int | None = None,
+) -> Iterator[list[EmbeddedSource]]:
+    """Do the same as `embed_all`, and leave the encoder's notes where they are."""
     workers = threads.workers()
-    largest = getattr(pipeline.encoder, "batch", BATCH_SIZE)
+    largest = batch_size(pipeline)
     size = min(first or largest, largest)
     waiting: deque[_Waiting] = deque()
     remaining, memory, process = iter(jobs), workers * HELD_BYTES, os.getpid()
@@ -116,7 +147,11 @@ def embed_all(
                 size = min(2 * size, largest)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            _log_notes(pipeline)
+
+
+def batch_size(pipeline: Pipeline) -> int:
+    """Return the number of sources to embed together."""
+    return int(getattr(pipeline.encoder, "batch", BATCH_SIZE))
 
 
 def _require_process(process: int) -> None:
@@ -139,10 +174,14 @@ def embed_one(pipeline: Pipeline, content: Content, choose: Chooser) -> Embedded
     return source
 
 
+def read_notes(pipeline: Pipeline) -> list[str]:
+    """Return the encoder's notes since the last call."""
+    return pipeline.encoder.notes() if isinstance(pipeline.encoder, Notes) else []
+
+
 def _log_notes(pipeline: Pipeline) -> None:
-    if isinstance(pipeline.encoder, Notes):
-        for line in pipeline.encoder.notes():
-            log.warning(line)
+    for line in read_notes(pipeline):
+        log.warning(line)
 
 
 def _submit(
@@ -150,20 +189,28 @@ def _submit(
     pipeline: Pipeline,
     job: Job,
     choose: Chooser,
-    skip: Callable[[Job, Content], bool] | None,
+    skip: Skip | None,
 ) -> _Waiting:
     """Read in this thread, so that `skip` may use the caller's database; detect in another."""
-    try:
-        content = pipeline.read(job.source)
-        source = EmbeddedSource(job, content.name, content.digest)
-        if skip is None or not skip(job, content):
-            future = pool.submit(_detect, pipeline, source, content, choose)
-            return _Waiting(future, pipeline.estimate_bytes(content))
-    except SiamkitError as error:
-        source = EmbeddedSource(job, _name(pipeline, job.source), error=error)
+    source, content = read_job(pipeline, job, skip)
+    if content is not None:
+        future = pool.submit(_detect, pipeline, source, content, choose)
+        return _Waiting(future, pipeline.estimate_bytes(content))
     skipped: Future[EmbeddedSource] = Future()
     skipped.set_result(source)
     return _Waiting(skipped, 0)
+
+
+def read_job(
+    pipeline: Pipeline, job: Job, skip: Skip | None
+) -> tuple[EmbeddedSource, Content | None]:
+    """Read a job's source; the content is None if it is skipped, or cannot be read."""
+    try:
+        content = pipeline.read(job.source)
+        source = EmbeddedSource(job, content.name, content.digest)
+        return source, None if skip is not None and skip(job, content) else content
+    except SiamkitError as error:
+        return EmbeddedSource(job, _name(pipeline, job.source), error=error), None
 
 
 def _held_bytes(source: EmbeddedSource) -> int:

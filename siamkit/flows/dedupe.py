@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from siamkit.embed import batches
+from siamkit.embed.batches import EmbedAll
 from siamkit.embed.pipeline import Pipeline
 from siamkit.flows import objections
 from siamkit.flows.dedupe_items import Item, embed_items
@@ -116,14 +118,15 @@ def dedupe(
     *,
     max_memory: int | None = None,
     progress: Progress = ignore_progress,
+    embed_all: EmbedAll = batches.embed_all,
 ) -> Deduped:
     """Find the duplicates in a list: exact copies by hash, the others by their vectors.
 
     Every region of a file takes part. max_memory: bytes that this process may use; None for most of
-    what is free. An interrupted embedding resumes if the same items are given again. Raises
-    BadInput if the memory is too small.
+    what is free. embed_all: embeds here, or by workers. An interrupted embedding resumes if the
+    same items are given again. Raises BadInput if the memory is too small.
     """
-    embedded = embed_items(pipeline, items, progress)
+    embedded = embed_items(pipeline, items, progress, embed_all)
     object_to = objections.opener(pipeline)
     media = embedded.media(pipeline) if rule.reranker or object_to else None
     grouping = group_duplicates(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from siamkit.embed import batches, region_choosers
-from siamkit.embed.batches import EmbeddedSource, Job
+from siamkit.embed.batches import EmbedAll, EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.resumable import EmbeddedPart, ResumableRegions, ResumableVectors
 from siamkit.errors import SiamkitError
@@ -88,14 +88,21 @@ class _Reading:
     left_out: list[Fault]
 
 
-def embed_items(pipeline: Pipeline, items: Iterable[Item], progress: Progress) -> EmbeddedItems:
+def embed_items(
+    pipeline: Pipeline,
+    items: Iterable[Item],
+    progress: Progress,
+    embed_all: EmbedAll = batches.embed_all,
+) -> EmbeddedItems:
     """Embed every region of each distinct item. An interrupted run resumes.
+
+    embed_all: embeds here, or by workers.
 
     Copies are texts that are equal once the modality has normalised them, or files of equal
     content.
     """
     embed = _embed_texts if pipeline.modality.kind == "text" else _embed_files
-    return embed(pipeline, _read(pipeline, items, progress), progress)
+    return embed(pipeline, _read(pipeline, items, progress), progress, embed_all)
 
 
 def why_left_out(quality: Quality | None) -> str:
@@ -148,19 +155,25 @@ def _detector(pipeline: Pipeline) -> str:
 
 
 def _embed_missing(
-    pipeline: Pipeline, unique: Sequence[Item], missing: list[int], progress: Progress
+    pipeline: Pipeline,
+    unique: Sequence[Item],
+    missing: list[int],
+    progress: Progress,
+    embed_all: EmbedAll,
 ) -> Iterator[list[EmbeddedSource]]:
     # Items of similar length share a batch, which wastes the least on padding.
     missing.sort(key=lambda i: len(unique[i].shown))
     jobs = (Job(unique[i].source, i) for i in missing)
     done = len(unique) - len(missing)
-    for batch in batches.embed_all(pipeline, jobs, region_choosers.all_regions):
+    for batch in embed_all(pipeline, jobs, region_choosers.all_regions):
         yield batch
         done += len(batch)
         progress("embedding", done, len(unique))
 
 
-def _embed_texts(pipeline: Pipeline, reading: _Reading, progress: Progress) -> EmbeddedItems:
+def _embed_texts(
+    pipeline: Pipeline, reading: _Reading, progress: Progress, embed_all: EmbedAll
+) -> EmbeddedItems:
     """Embed whole samples, straight into a matrix on disk."""
     encoder, unique, distinct = pipeline.encoder, reading.unique, reading.distinct
     resumable = ResumableVectors(
@@ -168,7 +181,7 @@ def _embed_texts(pipeline: Pipeline, reading: _Reading, progress: Progress) -> E
     )
     errors: dict[int, str] = {}
     missing = resumable.missing_rows().tolist()
-    for batch in _embed_missing(pipeline, unique, missing, progress):
+    for batch in _embed_missing(pipeline, unique, missing, progress, embed_all):
         for source in batch:
             if source.error:
                 errors[source.job.tag] = str(source.error)
@@ -185,13 +198,15 @@ def _embed_texts(pipeline: Pipeline, reading: _Reading, progress: Progress) -> E
     return EmbeddedItems(items, distinct, vectors, faults, reading.left_out, resumable)
 
 
-def _embed_files(pipeline: Pipeline, reading: _Reading, progress: Progress) -> EmbeddedItems:
+def _embed_files(
+    pipeline: Pipeline, reading: _Reading, progress: Progress, embed_all: EmbedAll
+) -> EmbeddedItems:
     """Embed every region of files; each becomes an item of its own."""
     fingerprint, unique, distinct = pipeline.encoder.fingerprint, reading.unique, reading.distinct
     resumable = ResumableRegions(fingerprint, _detector(pipeline), reading.digests)
     errors: dict[int, str] = {}
     missing = [i for i in range(len(unique)) if i not in resumable.parts]
-    for batch in _embed_missing(pipeline, unique, missing, progress):
+    for batch in _embed_missing(pipeline, unique, missing, progress, embed_all):
         for source in batch:
             if source.error:
                 errors[source.job.tag] = str(source.error)

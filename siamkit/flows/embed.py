@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from siamkit.embed import batches, manifests
-from siamkit.embed.batches import EmbeddedSource, Job
+from siamkit.embed.batches import EmbedAll, EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, SiamkitError
@@ -87,13 +87,14 @@ def embed_in_memory(
     progress: Progress = ignore_progress,
     *,
     total: int = 0,
+    embed_all: EmbedAll = batches.embed_all,
 ) -> Embeddings:
-    """Return the vectors of all sources. total: see `embed`."""
+    """Return the vectors of all sources. total, embed_all: see `embed`."""
     rows: list[np.ndarray] = []
     places: list[EmbeddedPlace] = []
     errors: dict[int, SiamkitError] = {}
     jobs = (Job(source, number) for number, source in enumerate(items))
-    for batch in batches.embed_all(pipeline, jobs, choose):
+    for batch in embed_all(pipeline, jobs, choose):
         for done in batch:
             number = done.job.tag
             if done.error:
@@ -114,13 +115,14 @@ def embed(
     progress: Progress = ignore_progress,
     *,
     total: int = 0,
+    embed_all: EmbedAll = batches.embed_all,
 ) -> Embedded:
     """Write (n, dim) float32 rows of norm 1 to `output`, and one line per row to its `.jsonl` twin.
 
     A line is {"source", "row", "region", "quality"}, or {"source", "error"} for a source that
     gave no row. Both files appear at the end. A run that is interrupted, or cannot write `output`,
     leaves what it had in `.partial.npy` and `.partial.jsonl`, and an older `output` as it was.
-    total: the number of items, for progress; 0 if unknown.
+    total: the number of items, for progress; 0 if unknown. embed_all: embeds here, or by workers.
 
     Raises BadInput if `output` cannot be written there.
     """
@@ -131,7 +133,7 @@ def embed(
 
     jobs = (Job(source) for source in items)
     try:
-        for batch in batches.embed_all(pipeline, jobs, choose):
+        for batch in embed_all(pipeline, jobs, choose):
             for done in batch:
                 count += 1
                 errors += done.error is not None

@@ -12,7 +12,7 @@ from typing import Literal, TextIO, TypeAlias
 import numpy as np
 
 from siamkit.embed import batches, manifests
-from siamkit.embed.batches import EmbeddedSource, Job
+from siamkit.embed.batches import EmbedAll, EmbeddedSource, Job
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, SiamkitError, UnreadableSample
@@ -60,6 +60,7 @@ def enrol(
     *,
     look_again: bool = False,
     open_index: Callable[[Gallery], LiveIndex] | None = None,
+    embed_all: EmbedAll = batches.embed_all,
 ) -> Iterator[EnrolResult]:
     """Enrol (label, source) pairs; yield one result each, in order, once its batch is durable.
 
@@ -70,6 +71,7 @@ def enrol(
     Content that is already enrolled under its label is not decoded again, so an interrupted batch
     continues where it stopped; `look_again` decodes it all the same, to enrol other regions of it.
     open_index: of a gallery, to warn of what may have the wrong label; None: without warnings.
+    embed_all: embeds here, or by workers.
     Raises EncoderMismatch before anything is read.
     """
     mixups = None if open_index is None else MixupCheck(pipeline, open_index)
@@ -83,7 +85,7 @@ def enrol(
             return False
         return samples.is_enrolled(*target, label, content.digest)
 
-    for batch in batches.embed_all(pipeline, jobs, choose, skip=is_enrolled):
+    for batch in embed_all(pipeline, jobs, choose, skip=is_enrolled):
         if target is None and any(done.regions for done in batch):
             target = create()
         yield from _commit(target, pipeline, batch, mixups)

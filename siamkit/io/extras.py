@@ -16,6 +16,7 @@ EXTRAS: Mapping[str, Sequence[str]] = {
     "parquet": ("pyarrow",),
     "pdf": ("pypdfium2",),
     "plot": ("matplotlib",),
+    "ray": ("ray", "grpc"),
     "record": ("sounddevice",),
     "serve": ("starlette", "uvicorn", "python_multipart", "jinja2"),
     "tensorboard": ("tensorboard",),

@@ -38,8 +38,11 @@ def threads() -> int:
 
 def workers() -> int:
     """Return the number of threads for a pool: SIAMKIT_THREADS, or the cores there are to use."""
-    if count := threads():
-        return count
+    return threads() or cores()
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # a container or `taskset` may allow fewer than there are
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 from siamkit.workspace.base import default_root
 from siamkit.workspace.comparisons import ComparisonMethods
 from siamkit.workspace.duplicates import DuplicateMethods
+from siamkit.workspace.embedding import EmbeddingMethods
 from siamkit.workspace.enrolment import EnrolmentMethods
 from siamkit.workspace.exchange import ExchangeMethods
 from siamkit.workspace.layers import LayerMethods
@@ -34,6 +35,7 @@ class Workspace(  # the reference lists the methods of the last one first
     ComparisonMethods,
     QueryMethods,
     LibraryMethods,
+    EmbeddingMethods,
     EnrolmentMethods,
 ):
     """A store and every operation on it; models and indexes stay open between calls.

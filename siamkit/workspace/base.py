@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
 
+from siamkit.embed import batches
+from siamkit.embed.batches import EmbedAll
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
 from siamkit.errors import MissingWeights, StoreError
 from siamkit.flows.forget import finish_erasing
@@ -169,6 +173,25 @@ class OpenStore:
             move = f"`siamkit reembed {gallery.name} --encoder default` moves to that of {modality}"
             hint = f"{error.hint}; {move}" if error.hint else move
             raise MissingWeights(f"gallery {gallery.name!r}: {error}", hint=hint) from error
+
+    @contextmanager
+    def _embedding(
+        self,
+        workers: int | str | None,
+        pipeline: Pipeline,
+        names: tuple[str, str | None, str | None],
+    ) -> Iterator[EmbedAll]:
+        """Yield what embeds: this process, or workers that open a pipeline by its names."""
+        if workers is None:
+            yield batches.embed_all
+            return
+        from siamkit.embed.worker import Models
+        from siamkit.embed.workers import open_workers
+
+        modality, encoder, detector = names
+        models = Models(modality, encoder, resolve_detector(modality, detector))
+        with open_workers(workers, pipeline, models) as opened:
+            yield opened.embed_all
 
     def index(self, gallery: Gallery) -> LiveIndex:
         """Open a gallery's index, kept open and in step with the store.

@@ -34,13 +34,15 @@ class DuplicateMethods(OpenStore):
         rule: DecisionRule = DEFAULT_RULE,
         max_memory: int | None = None,
         progress: Progress = ignore_progress,
+        workers: int | str | None = None,
     ) -> Deduped:
         """Find the duplicates among many texts or files. See siamkit.flows.dedupe.
 
         rule: by default the cosine decides, by the encoder's threshold; or by the one at which one
         false pair is expected among all, where the encoder's calibration tells. With
         expected_false, that many are expected; fmr is the rate of a single pair. max_memory: bytes
-        that this process may use in all; None for most of what is free.
+        that this process may use in all; None for most of what is free. workers: see `enrol_many`;
+        they embed, and this process compares.
 
         Examples:
             >>> texts = ["How do I log in?", "How can I log in?", "When are you open?"]
@@ -61,7 +63,15 @@ class DuplicateMethods(OpenStore):
             for number, item in enumerate(items, 1)
         )
         match_rule = open_match_rule(pipeline, rule)
-        return dedupe(pipeline, numbered, match_rule, max_memory=max_memory, progress=progress)
+        with self._embedding(workers, pipeline, (modality, encoder, detector)) as embed_all:
+            return dedupe(
+                pipeline,
+                numbered,
+                match_rule,
+                max_memory=max_memory,
+                progress=progress,
+                embed_all=embed_all,
+            )
 
     @staticmethod
     def dedupe_matrix(

@@ -1,38 +1,31 @@
-"""Enrol sources, and embed them."""
+"""Enrol sources."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 from siamkit.embed.pipeline import DEFAULT
-from siamkit.embed.region_choosers import Chooser, all_regions, only_usable
+from siamkit.embed.region_choosers import Chooser, only_usable
+from siamkit.errors import BadInput
 from siamkit.flows.answer_lists import Batch
 from siamkit.host import registry
 from siamkit.io.places import expand, expand_text
 from siamkit.protocols import Source
-from siamkit.sdk.inputs import (
-    are_several,
-    is_batch,
-    take_all,
-    take_each,
-    take_or_refuse,
-    take_source,
-)
+from siamkit.sdk.inputs import is_batch, take_all, take_or_refuse
 from siamkit.store import Gallery, Store
-from siamkit.types import Fault, Input, Kind, Progress, Prompt, Vectors, ignore_progress
+from siamkit.types import Input, Kind, Prompt, Vectors
 from siamkit.workspace.galleries import GalleryMethods
 
 if TYPE_CHECKING:
-    from siamkit.flows.embed import Embedded, Embeddings
     from siamkit.flows.enrol import EnrolResult
     from siamkit.io.table_read import TextColumns
 
 
 class EnrolmentMethods(GalleryMethods):
-    """Enrol sources, and embed them."""
+    """Enrol sources."""
 
     @overload
     def enrol(  # type: ignore[overload-overlap]  # a text is a sequence of texts
@@ -116,6 +109,7 @@ class EnrolmentMethods(GalleryMethods):
         detector: str | None = DEFAULT,
         prompt: Prompt | None = None,
         look_again: bool = False,
+        workers: int | str | None = None,
     ) -> Iterator[EnrolResult]:
         """Enrol (label, source) pairs; yield one result per source, once it is durable.
 
@@ -123,11 +117,16 @@ class EnrolmentMethods(GalleryMethods):
         A source that fails is reported in its result and does not end the others.
         look_again: detect regions again in content that is already enrolled under its label, to
         enrol others of it; by default it is skipped.
+        workers: embed in so many processes of this machine, or on the Ray cluster of this address,
+        such as ray://HOST:10001: see the page "Embedding on many machines". This process alone
+        writes. Raises BadInput for neither, or with a prompt; MissingPackage without Ray;
+        SiamkitError if no cluster answers, or it lacks what this process has.
 
         Examples:
             >>> items = [("sign in", "I forgot my password"), ("hours", "Are you open on Sundays?")]
             >>> [result.status for result in ws.enrol_many("questions", items)]
             ['enrolled', 'enrolled']
+            >>> results = ws.enrol_many("questions", items, workers=2)  # doctest: +SKIP
         """
         from siamkit.flows.enrol import enrol
 
@@ -136,7 +135,13 @@ class EnrolmentMethods(GalleryMethods):
             pipeline = self.pipeline_of(existing, detector=detector)
         else:
             pipeline = self.pipeline(modality, detector=detector)
+        encoder, own_detector = (
+            (existing.encoder, existing.detector) if existing else (None, DEFAULT)
+        )
+        names = (modality, encoder, own_detector if detector == DEFAULT else detector)
         if prompt is not None:
+            if workers is not None:
+                raise BadInput("workers follow no prompt", hint="leave `--workers` out")
             from siamkit.embed.prompting import follow
 
             pipeline, choose = follow(pipeline, prompt, choose, cut_out=detector is not None)
@@ -147,15 +152,17 @@ class EnrolmentMethods(GalleryMethods):
 
         target = (self.store, existing) if existing else None
         pairs = _take_pairs(items, pipeline.modality.kind)
-        yield from enrol(
-            target,
-            create,
-            pipeline,
-            pairs,
-            choose,
-            look_again=look_again,
-            open_index=self.index,
-        )
+        with self._embedding(workers, pipeline, names) as embed_all:
+            yield from enrol(
+                target,
+                create,
+                pipeline,
+                pairs,
+                choose,
+                look_again=look_again,
+                open_index=self.index,
+                embed_all=embed_all,
+            )
 
     @staticmethod
     def read_labelled(
@@ -212,92 +219,6 @@ class EnrolmentMethods(GalleryMethods):
         from siamkit.flows.enrol import add_templates
 
         yield from add_templates(self.store, self.gallery(gallery), labels, vectors)
-
-    @overload
-    def embed(
-        self,
-        modality: str,
-        items: Input | Iterable[Input],
-        output: None = None,
-        *,
-        encoder: str | None = ...,
-        detector: str | None = ...,
-        choose: Chooser = ...,
-        progress: Progress = ...,
-    ) -> Embeddings: ...
-    @overload
-    def embed(
-        self,
-        modality: str,
-        items: Input | Iterable[Input],
-        output: str | Path,
-        *,
-        encoder: str | None = ...,
-        detector: str | None = ...,
-        choose: Chooser = ...,
-        progress: Progress = ...,
-    ) -> Embedded: ...
-    def embed(
-        self,
-        modality: str,
-        items: Input | Iterable[Input],
-        output: str | Path | None = None,
-        *,
-        encoder: str | None = None,
-        detector: str | None = DEFAULT,
-        choose: Chooser = all_regions,
-        progress: Progress = ignore_progress,
-    ) -> Embeddings | Embedded:
-        """Return the (n, dim) float32 vectors of sources, rows of norm 1; or write them.
-
-        items: a sample, or an iterable of them. A single one raises its error; of several, a bad
-        one is among the `errors`. output: write an .npy instead, for more than fits into memory;
-        beside it, a .jsonl has one line per row: source, row, region and quality, or the error of
-        a source that gave no row. No store is needed. See siamkit.flows.embed.
-        Raises BadInput if `output` cannot be written there.
-
-        Examples:
-            >>> embedded = ws.embed("faces", ["collins-1.png", photo])
-            >>> embedded.vectors.shape
-            (3, 128)
-            >>> bool(embedded.vectors[0] @ embedded.vectors[1] > 0.8)
-            True
-        """
-        from siamkit.flows.embed import embed, embed_in_memory
-
-        pipeline = self.pipeline(modality, encoder=encoder, detector=detector)
-        kind, several = pipeline.modality.kind, are_several(items)
-        total = len(items) if isinstance(items, Sized) and several else 0
-        if are_several(items):
-            sources = take_each(items, "items", kind)
-        else:
-            sources = iter([take_source(items, "items", kind)])
-        if output is not None:
-            return embed(pipeline, sources, choose, expand(Path(output)), progress, total=total)
-        embedded = embed_in_memory(pipeline, sources, choose, progress, total=total)
-        if embedded.errors and not several:
-            raise embedded.errors[0]
-        return embedded
-
-    @staticmethod
-    def read_sources(
-        origin: str | Path, columns: TextColumns | None = None
-    ) -> tuple[list[Source], list[Fault]]:
-        """Read the sources to `embed`, and a fault per unusable row.
-
-        origin: a text file with one path per line, JSON lines with "source" or "text", or '-' for
-        either on standard input. columns: if they are named, the origin is a table of texts that
-        has them; `encoding` is that of any table which is not UTF-8.
-        Raises BadInput, naming each line, for a list of which nothing can be used.
-
-        Examples:
-            >>> sources, faults = ws.read_sources("questions.csv", sk.TextColumns(text="text"))
-            >>> len(sources)
-            5
-        """
-        from siamkit.flows.embed import read_sources
-
-        return read_sources(expand_text(str(origin)), columns, sys.stdin)
 
 
 def _take_pairs(

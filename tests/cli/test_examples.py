@@ -28,6 +28,7 @@ PARSED = {
     r" --layers ": "needs an encoder that is a network",
     r"siamkit style .* --(optimise|reconstruct)": "needs siamkit[train]",
     r"siamkit detectors (add (?!--help)|path yolo)": "needs a network of somebody else's",
+    r" --workers ": "needs siamkit[ray], and a cluster",
     r"siamkit COMMAND": "stands for all of them",
 }
 NEW = ("init", "galleries create", "import staff-backup/")  # what they create must be absent

@@ -58,6 +58,8 @@ class LettersEncoder:
             return np.full(self.dim, np.inf)
         if "crash" in text:
             raise RuntimeError("the toy was told to crash")
+        if (poison := os.environ.get("TOYKIT_POISON")) and poison in text:
+            os._exit(1)
         row = np.full(self.dim, 0.01)
         for pair in itertools.pairwise(text):
             digest = hashlib.sha256((self.salt + "".join(pair)).encode()).digest()

@@ -50,6 +50,7 @@ from siamkit.cli.options.models import (
     model_choice,
     new_gallery,
     other_detector,
+    workers,
 )
 from siamkit.cli.options.regions import (
     FindChoice,
@@ -139,6 +140,7 @@ __all__ = [
     "top_k",
     "top_score",
     "verbose",
+    "workers",
     "workspace",
     "yes",
 ]

@@ -43,6 +43,12 @@ index_address = click.option(
     help="Of the server that --index saves to (postgresql://…). The store keeps it, for its owner"
     " alone to read; others see it in `ps`, so set SIAMKIT_PGVECTOR if it has a password.",
 )
+workers = click.option(
+    "--workers",
+    metavar="N|ADDRESS",
+    help="Embed in N processes, or on a Ray cluster: ray://HOST:10001, HOST:6379 or auto"
+    " (siamkit[ray]).",
+)
 
 
 @dataclass(frozen=True, slots=True)
