@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Faiss:
-    """The FAISS backend. Keeps its files in `ROOT/faiss/`, two per snapshot."""
+    """The FAISS backend. Keeps its files in `ROOT/faiss/`, two or three per snapshot."""
 
     name = "faiss"
 
@@ -26,6 +26,8 @@ class Faiss:
         self, key: str, dim: int, *, root: Path, known: Callable[[Cursor], bool]
     ) -> tuple[FaissIndex, list[str]]:
         """Open the newest sound snapshot in the store's history, else an empty index."""
+        from siamkit_faiss import saving
+        from siamkit_faiss.card import Refused
         from siamkit_faiss.index import FaissIndex
 
         folder, refused = root / self.name, []
@@ -34,8 +36,9 @@ class Faiss:
                 refused.append(f"{saved.path.name} is of another history of this store")
                 continue
             try:
-                return FaissIndex(key, dim, folder, *snapshot.read(saved, dim)), refused
-            except snapshot.Refused as reason:
+                opened, without_codes = saving.read(saved, dim)
+                return FaissIndex(key, dim, folder, opened), refused + without_codes
+            except Refused as reason:
                 refused.append(f"{saved.path.name} {reason}")
                 if not saved.path.exists():  # another process has replaced it by a newer one
                     return self.open(key, dim, root=root, known=known)
@@ -60,3 +63,13 @@ class Faiss:
     def drop(self, prefix: str, *, root: Path, below: int | None = None) -> None:
         """Delete the snapshots of all keys that begin with a prefix, see IndexBackend."""
         snapshot.drop(root / self.name, prefix, below)
+
+    def purge(self, prefix: str, ids: Ids, *, root: Path, seq: int) -> None:
+        """Erase templates from all snapshots of keys that begin with a prefix, see Purges."""
+        from siamkit_faiss import purge
+
+        purge.purge(root / self.name, prefix, ids, seq)
+
+    def remains(self, prefix: str, *, root: Path) -> str:
+        """Return that nothing is left of purged vectors, see Purges."""
+        return ""

@@ -1,105 +1,159 @@
-"""Choose, build and read back the FAISS structure for n vectors of d dimensions.
+"""Choose, train and tune the structure of n vectors of d dimensions.
 
-    n x d                structure              recall
-    up to 64 million     IDMap,Flat             exact
-    above, d < 256       IVF,Flat               nprobe chosen by measurement, see TARGET
-    above, d >= 256      IVF,SQfp16             the same, at half the memory traffic
+    n x d                structure                              recall@10
+    up to 16 million     the rows alone, scanned                exact
+    above, n < 300 000   IVF1,PQ(d/4)x4fs, rows rescored        measured, see TARGET
+    above                IVF(sqrt n),PQ(d/4)x4fs, the same      measured, see TARGET
 
-A flat scan runs at memory bandwidth: 64 million floats are 256 MB, 10 to 25 ms per query on one
-core. Inverted lists support removal and fast additions, which HNSW does not (facebookresearch/faiss
-#3339). Half precision loses at most 5e-4 of a component and, unlike product quantisation, can be
-read back and written again without further loss.
+A scan of the rows runs at memory bandwidth: 16 million floats are 64 MB, 4 ms per query on a core.
+Codes of four bits for every four dimensions are 32 times as small, and are looked up in registers
+(André et al., Quicker ADC, arXiv:1812.09162). They give candidates, whose exact rows decide.
+Inverted lists support removal, which HNSW does not (facebookresearch/faiss#3339).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import faiss
 import numpy as np
-from faiss.contrib.inspect_tools import get_invlist, get_invlist_sizes
 from numpy.typing import NDArray
 
+from siamkit.types import ignore_progress
+from siamkit_faiss.codes import Encoding
 from siamkit_faiss.openmp import bound_threads
-from siamkit_faiss.snapshot import SnapshotInfo
+from siamkit_faiss.segment import Segment
 
 if TYPE_CHECKING:
-    from siamkit.types import Ids, Vectors
+    from siamkit.types import Progress, Vectors
 
-FLAT_FLOATS = 64_000_000
-TARGET = 0.99  # recall@10 of inverted lists, measured on held-out rows
+SCANNED_FLOATS = 16_000_000  # up to which the rows alone are scanned
+ONE_LIST = 300_000  # rows up to which one list is as fast as many
+SAME_CODE = 4  # dimensions per code of four bits
+TARGET = 0.99  # recall@10, measured on the gallery's own rows
+AIM = 0.993  # what is tuned for, since the measurement has an error of 0.002
 HELD_OUT = 256  # rows that recall is measured on
-POINTS_PER_LIST = 39  # training points per centroid, below which FAISS warns
-RETRAIN = 4  # growth of the index after which centroids are trained again
+TRAINED_PER_LIST = 40  # rows per centroid, about FAISS's minimum of 39
+TRAINED_LEAST = 20_000  # rows that codes are trained on, if there are so many
+ROUNDS = 6  # of k-means
+RETRAIN = 2  # growth of the index after which it is built again
+ENCODED = 1 << 16  # rows that are encoded at once
+K = 10
+MOST_CANDIDATES = 2_560  # exact scores per query
 
 
-def wants_lists(count: int, dim: int) -> bool:
-    """Return True above the size up to which a flat scan is better."""
-    return count * dim > FLAT_FLOATS
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Parameters of a search, and the recall that was measured with them."""
+
+    nprobe: int
+    candidates: int
+    recall: float
 
 
-def build(ids: Ids, vectors: Vectors) -> tuple[faiss.Index, SnapshotInfo]:
-    """Build the structure for (n,) ids and (n, dim) vectors; return it with its card."""
+def wants_codes(count: int, dim: int) -> bool:
+    """Return True above the size up to which scanning the rows is better."""
+    return count * dim > SCANNED_FLOATS
+
+
+def describe(count: int, dim: int) -> str:
+    """Return the structure of some rows, by the grammar of faiss.index_factory."""
+    lists = 1 if count <= ONE_LIST else round(count**0.5)
+    parts = next(m for m in range(-(-dim // SAME_CODE), dim + 1) if dim % m == 0)
+    return f"IVF{lists},PQ{parts}x4fs"
+
+
+def encode(rows: Segment, structure: str, progress: Progress) -> Encoding:
+    """Train a structure on a sample of rows, and encode all that are not masked."""
     bound_threads()
-    count, dim = vectors.shape
-    if not wants_lists(count, dim):
-        flat = faiss.IndexIDMap(faiss.IndexFlatIP(dim))
-        flat.add_with_ids(vectors, ids)
-        return flat, SnapshotInfo("Flat", count, 1.0)
-    lists = round(4 * count**0.5)
-    codes = "Flat" if dim < 256 else "SQfp16"
-    index = faiss.index_factory(dim, f"IVF{lists},{codes}", faiss.METRIC_INNER_PRODUCT)
-    rng = np.random.default_rng(0)
-    sample = rng.choice(count, min(count, lists * POINTS_PER_LIST), replace=False)
-    if codes != "Flat":
-        index.by_residual = False  # store the vectors themselves, which can be read back
-    index.cp.niter = 10
+    numbers, rng = rows.live_rows(), np.random.default_rng(0)
+    progress("training the index", 0, 1)
+    index = faiss.index_factory(rows.vectors.shape[1], structure, faiss.METRIC_INNER_PRODUCT)
+    index.cp.niter = ROUNDS
     index.cp.min_points_per_centroid = 1  # otherwise FAISS writes warnings to stderr
-    index.train(vectors[np.sort(sample)])
-    index.add_with_ids(vectors, ids)
-    recall = _tune(index, ids, vectors, rng)
-    card = SnapshotInfo(f"IVF{lists},{codes}", count, round(recall, 4), index.nprobe, count)
-    return index, card
+    index.pq.cp.min_points_per_centroid = 1
+    size = min(len(numbers), max(TRAINED_LEAST, TRAINED_PER_LIST * index.nlist))
+    index.train(rows.vectors[np.sort(rng.choice(numbers, size, replace=False))])
+    progress("training the index", 1, 1)
+    encoding = Encoding.of(index)
+    add(index, rows.vectors, numbers, progress)
+    return encoding
 
 
-def _tune(
-    index: faiss.IndexIVF, ids: Ids, vectors: Vectors, rng: np.random.Generator, k: int = 10
-) -> float:
-    """Set the smallest nprobe (a power of two) that reaches TARGET; return its recall."""
-    rows = rng.choice(len(ids), min(HELD_OUT, len(ids)), replace=False)
-    queries = vectors[rows]
-    _, exact = faiss.knn(queries, vectors, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
-    # A row always finds itself, which proves nothing: leave it out on both sides.
-    true_ids = [
-        set(ids[near].tolist()) - {int(ids[row])} for near, row in zip(exact, rows, strict=True)
+def add(
+    index: faiss.IndexIVF,
+    vectors: Vectors,
+    numbers: NDArray[np.int64],
+    progress: Progress = ignore_progress,
+) -> None:
+    """Encode some of (n, dim) rows, by their numbers."""
+    for start in range(0, len(numbers), ENCODED):
+        progress("encoding", start, len(numbers))
+        part = numbers[start : start + ENCODED]
+        index.add_with_ids(vectors[part], part)
+    progress("encoding", len(numbers), len(numbers))
+
+
+def tune(rows: Segment, index: faiss.IndexIVF, progress: Progress) -> Tuning:
+    """Find parameters that reach TARGET on held-out rows, at the least cost.
+
+    A row is left out of its own answer: that it finds itself proves nothing. If all lists and
+    MOST_CANDIDATES do not reach it, the recall tells.
+    """
+    rng, live = np.random.default_rng(1), rows.live_rows()
+    held_out = np.sort(rng.choice(live, min(HELD_OUT, len(live)), replace=False))
+    queries = rows.vectors[held_out]
+    progress("measuring recall", 0, 1)
+    _, exact = rows.search(queries, K + 1)
+    trial = _Trial(rows, index, queries, held_out, _others(exact, held_out))
+    nprobe, most = 1, min(MOST_CANDIDATES, len(live))
+    while nprobe < index.nlist and trial.recall(nprobe, most) < AIM:
+        nprobe = min(index.nlist, max(nprobe + 1, nprobe * 3 // 2))
+    candidates = 2 * K
+    while candidates < most and trial.recall(nprobe, candidates) < AIM:
+        candidates = min(most, candidates * 3 // 2)
+    recall = trial.recall(nprobe, candidates)
+    progress("measuring recall", 1, 1)
+    return Tuning(nprobe, candidates, round(recall, 4))
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Held-out rows, and the answers that a search should give."""
+
+    rows: Segment
+    index: faiss.IndexIVF
+    queries: Vectors
+    held_out: NDArray[np.int64]
+    expected: list[set[int]]
+
+    def recall(self, nprobe: int, candidates: int) -> float:
+        """Return the share of the nearest rows that a search finds."""
+        rows = find_candidates(self.index, self.queries, candidates, nprobe, self.rows)
+        scores = self.rows.score(self.queries, rows)
+        best = np.take_along_axis(rows, np.argsort(-scores, axis=1)[:, : K + 1], axis=1)
+        hits = _others(best, self.held_out)
+        common = sum(len(a & b) for a, b in zip(hits, self.expected, strict=True))
+        return common / max(1, sum(map(len, self.expected)))
+
+
+def _others(rows: NDArray[np.int64], own: NDArray[np.int64]) -> list[set[int]]:
+    """Return the first K rows of each query besides its own."""
+    return [
+        {*[row for row in best if row not in (number, -1)][:K]}
+        for best, number in zip(rows.tolist(), own.tolist(), strict=True)
     ]
-    recall, index.nprobe = 0.0, 1
-    while True:
-        _, hit_ids = index.search(queries, k + 1)
-        hits = sum(
-            len(true & set(near.tolist())) for true, near in zip(true_ids, hit_ids, strict=True)
-        )
-        recall = hits / sum(map(len, true_ids))
-        if recall >= TARGET or index.nprobe >= index.nlist:
-            return recall
-        index.nprobe = min(index.nprobe * 2, index.nlist)
 
 
-def contents(index: faiss.Index) -> tuple[Ids, Vectors]:
-    """Read all (n,) ids and (n, dim) float32 vectors, in the structure's own order."""
-    if isinstance(index, faiss.IndexIDMap):
-        return ids_of(index), index.index.reconstruct_n(0, index.ntotal)
-    dtype = np.float32 if isinstance(index, faiss.IndexIVFFlat) else np.float16
-    codes = [get_invlist(index.invlists, number)[1] for number in range(index.nlist)]
-    return ids_of(index), np.concatenate(codes).view(dtype).astype(np.float32, copy=False)
-
-
-def ids_of(index: faiss.Index) -> NDArray[np.int64]:
-    """Return (n,) ids in the order of `contents`."""
-    if isinstance(index, faiss.IndexIDMap):
-        ids: NDArray[np.int64] = faiss.vector_to_array(index.id_map)
-        return ids
-    lists, sizes = index.invlists, get_invlist_sizes(index.invlists)
-    filled = np.flatnonzero(sizes).tolist()
-    parts = [faiss.rev_swig_ptr(lists.get_ids(n), int(sizes[n])) for n in filled]
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+def find_candidates(
+    index: faiss.IndexIVF, queries: Vectors, count: int, nprobe: int, rows: Segment
+) -> NDArray[np.int64]:
+    """Return (n, count) rows that the codes put first, unordered; -1 where there are fewer."""
+    selector = rows.selector()
+    params = faiss.SearchParametersIVF(sel=selector, nprobe=nprobe)
+    # faiss.contrib.torch_utils, which pytorch-metric-learning imports, replaces the method in
+    # the whole process by one that takes no parameters.
+    search = getattr(index, "search_numpy", index.search)
+    numbers: NDArray[np.int64] = search(queries, count, params=params)[1]
+    return numbers

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siamkit.types import Cursor
-from siamkit_faiss import Faiss, snapshot, structure
+from siamkit.types import Cursor, ignore_progress
+from siamkit_faiss import Faiss, additions, snapshot, structure
 
 DIM = 8
 
@@ -111,46 +110,87 @@ def test_it_searches_where_torch_has_replaced_the_methods_of_faiss(tmp_path):
     assert index.search(rows, 1).ids[:, 0].tolist()[:4] == [0, 1, 2, 3]
 
 
-def test_inverted_lists_above_the_size_for_flat(tmp_path):
-    """Clustered vectors, as embeddings of people are; recall is measured, and kept over changes."""
-    rng = np.random.default_rng(1)
-    centres = unit(rng, 400, 32)
-    rows = np.repeat(centres, 10, axis=0) + 0.1 * rng.normal(size=(4000, 32)).astype(np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    ids = np.arange(1, 4001)
-    with mock.patch.object(structure, "FLAT_FLOATS", 10_000):
-        index, _ = reopened(tmp_path, 32)
-        index.add(ids, rows)
-        index.save(Cursor(1, "a" * 16))
-        index, _ = reopened(tmp_path, 32)
-        facts = index.describe()
-        assert not index.exact
-        assert str(facts["structure"]).startswith("IVF")
-        assert float(facts["recall"]) >= structure.TARGET
+def clustered(count: int, dim: int = 32, seed: int = 1) -> np.ndarray:
+    """Ten rows of each cluster, as embeddings of people are."""
+    rng = np.random.default_rng(seed)
+    rows = np.repeat(unit(rng, count // 10, dim), 10, axis=0)
+    rows += 0.1 * rng.normal(size=rows.shape).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
-        index.remove(ids[:100])
-        index.add(np.array([9000]), rows[:1])
-        index.save(Cursor(2, "b" * 16))
-        index, _ = reopened(tmp_path, 32)
-        hits = index.search(rows, 1)
-        inside = index.search(rows[:50], 4, within=ids[200:204])
-    assert len(index) == 3901
+
+@pytest.fixture
+def small(monkeypatch):
+    """Codes and inverted lists for indexes of few rows, and additions that move to a file."""
+    monkeypatch.setattr(structure, "SCANNED_FLOATS", 10_000)
+    monkeypatch.setattr(structure, "ONE_LIST", 2_000)
+    monkeypatch.setattr(additions, "IN_MEMORY", 20_000)
+
+
+def built(root: Path, rows: np.ndarray, seq: int = 1):
+    """An index of rows 1, 2 …, saved and built."""
+    index, _ = reopened(root, rows.shape[1])
+    for start in range(0, len(rows), 500):
+        part = np.arange(start, min(start + 500, len(rows)))
+        index.add(part + 1, rows[part])
+    index.save(Cursor(seq, f"{seq:016x}"))
+    index.build(ignore_progress)
+    return index
+
+
+@pytest.mark.parametrize("count", [1_500, 4_000])
+def test_codes_above_the_size_for_a_scan(tmp_path, small, count):
+    rows, ids = clustered(count), np.arange(1, count + 1)
+    index = built(tmp_path, rows)
+    assert not index.wants_build()
+    index, refused = reopened(tmp_path, 32)
+    facts = index.describe()
+    assert not index.exact
+    assert refused == []
+    lists = 1 if count < 2_000 else 63
+    assert str(facts["structure"]) == f"IVF{lists},PQ8x4fs,Refine(Flat)"
+    assert float(facts["recall"]) >= structure.TARGET
+
+    index.remove(ids[:100])
+    index.add(np.array([9000]), rows[:1])
+    index.save(Cursor(2, "b" * 16))
+    index, _ = reopened(tmp_path, 32)
+    hits = index.search(rows, 1)
+    inside = index.search(rows[:50], 4, within=ids[200:204])
+    assert not index.exact
+    assert not index.wants_build()
+    assert len(index) == count - 99
     assert (np.sort(inside.ids, axis=1) == ids[200:204]).all()  # in whatever list they lie
     assert not np.isin(hits.ids, ids[:100]).any()
     assert hits.ids[0, 0] == 9000
     assert (hits.ids[100:, 0] == ids[100:]).mean() >= 0.99
+    np.testing.assert_allclose(hits.scores[100:, 0], 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("dim", [32, 256])
-def test_contents_are_read_back_as_they_were_put_in(dim):
-    rng = np.random.default_rng(2)
-    ids, rows = np.arange(5, 1005), unit(rng, 1000, dim)
-    with mock.patch.object(structure, "FLAT_FLOATS", 1_000):
-        built, _ = structure.build(ids, rows)
-    read_ids, vectors = structure.contents(built)
-    order = np.argsort(read_ids)
-    np.testing.assert_array_equal(read_ids[order], ids)
-    np.testing.assert_allclose(vectors[order], rows, atol=0 if dim < 256 else 5e-4)
+def test_an_index_that_has_outgrown_its_codes_is_built_again(tmp_path, small):
+    rows = clustered(5_000)
+    index = built(tmp_path, rows[:2_000])
+    index.add(np.arange(2_001, 5_001), rows[2_000:])
+    index.save(Cursor(2, "b" * 16))
+    assert index.wants_build()
+    assert (index.search(rows, 1).ids[:, 0] == np.arange(1, 5_001)).mean() >= 0.98
+    index.build(ignore_progress)
+    assert not index.wants_build()
+    assert index.describe()["structure"] == "IVF71,PQ8x4fs,Refine(Flat)"
+
+
+def test_damaged_codes_are_left_out(tmp_path, small):
+    built(tmp_path, clustered(1_500))
+    (file,) = (tmp_path / "faiss").glob("*.codes")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    index, (reason,) = reopened(tmp_path, 32)
+    assert file.name in reason
+    assert len(index) == 1_500
+    assert index.exact
+    assert index.wants_build()
+    index.build(ignore_progress)
+    assert reopened(tmp_path, 32)[1] == []
 
 
 @pytest.fixture
@@ -259,17 +299,13 @@ def test_drop_removes_the_files_of_one_key_only(tmp_path, saved):
     assert sorted(p.name[:6] for p in (tmp_path / "faiss").iterdir()) == ["g11-s1", "g11-s1"]
 
 
-def test_saving_beside_another_process_that_has_saved_already(tmp_path):
-    """Inverted lists are extended from their file; if it is gone, they are built from memory."""
-    rng = np.random.default_rng(1)
-    rows = unit(rng, 3000, 32)
-    with mock.patch.object(structure, "FLAT_FLOATS", 10_000):
-        index, _ = reopened(tmp_path, 32)
-        index.add(np.arange(3000), rows)
-        index.save(Cursor(1, "a" * 16))
-        processes = reopened(tmp_path, 32)[0], reopened(tmp_path, 32)[0]
-        for seq, process in enumerate(processes, 2):
-            process.add(np.array([5000]), rows[:1])
-            process.save(Cursor(seq, f"{seq:016x}"))
-        index, refused = reopened(tmp_path, 32)
-    assert (len(index), refused) == (3001, [])
+def test_saving_beside_another_process_that_has_saved_already(tmp_path, small):
+    """Codes are extended from what is mapped, whatever has become of its file."""
+    rows = clustered(1_500)
+    built(tmp_path, rows)
+    processes = reopened(tmp_path, 32)[0], reopened(tmp_path, 32)[0]
+    for seq, process in enumerate(processes, 2):
+        process.add(np.array([5000]), rows[:1])
+        process.save(Cursor(seq, f"{seq:016x}"))
+    index, refused = reopened(tmp_path, 32)
+    assert (len(index), refused, index.exact) == (1_501, [], False)
