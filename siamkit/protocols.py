@@ -623,13 +623,18 @@ class Mines(Protocol):
     """An index backend that finds all near pairs of a set. Optional."""
 
     def mine(
-        self, vectors: Vectors, floor: float, *, memory: int
+        self,
+        vectors: Vectors,
+        floor: float,
+        *,
+        memory: int,
+        progress: Progress = ...,
     ) -> tuple[Mapping[str, str | int | float | bool], Iterator[Mined]]:
         """Find every pair of (n, dim) unit vectors whose cosine is at least `floor`.
 
         Returns how it is done ("structure", "exact", and the measured "recall" if not exact), and
-        the pairs, block by block. memory: bytes to use at most, besides the vectors. Raises
-        BadInput if that is too little.
+        the pairs, block by block. memory: bytes to use at most, besides the vectors. progress:
+        of what comes before the first block. Raises BadInput if the memory is too little.
         """
         ...
 

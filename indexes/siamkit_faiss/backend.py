@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siamkit.types import Cursor, Hits, Mined
+from siamkit.types import Cursor, Hits, Mined, Progress, ignore_progress
 from siamkit_faiss import snapshot
 
 if TYPE_CHECKING:
@@ -45,12 +45,17 @@ class Faiss:
         return FaissIndex(key, dim, folder), refused
 
     def mine(
-        self, vectors: Vectors, floor: float, *, memory: int
+        self,
+        vectors: Vectors,
+        floor: float,
+        *,
+        memory: int,
+        progress: Progress = ignore_progress,
     ) -> tuple[Mapping[str, str | int | float | bool], Iterator[Mined]]:
         """Find all near pairs, see siamkit.protocols.Mines."""
         from siamkit_faiss import mining
 
-        return mining.mine(vectors, floor, memory=memory)
+        return mining.mine(vectors, floor, memory=memory, progress=progress)
 
     def nearest(
         self, vectors: Vectors, k: int, *, groups: Ids, below: NDArray[np.float32], recall: float

@@ -1,185 +1,187 @@
-"""Find all near pairs of a set: in every tile of the score matrix, or in those that may have some.
+"""Find all near pairs of a set: among all pairs, or among those of rows that lie close together.
 
-Up to EXACT rows, all rows are compared with each other. Above, rows are divided into parts by their
-nearest centroid (k-means), as in an inverted file, and each row is compared with the rows of the
-few parts whose centroids are nearest to it. The comparisons are matrix products between a part and
-all rows that probe it, which on a CPU is several times faster than searching row by row. The number
-of parts that a row probes is chosen by measurement: see `_parts_to_probe`.
+Up to EXACT rows, all rows are compared with each other. Above, rows are divided into parts, see
+`division`, and each row is compared with the rows of its own part and of the few others whose
+centroids are nearly as near. The comparisons are matrix products between a part and all rows that
+probe it, of shortened rows, see `screen`. Nothing but the shortened rows is held in memory, so
+the vectors may be a mapped file that is larger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from siamkit.errors import BadInput
 from siamkit.sdk import threads
-from siamkit.types import Mined
-from siamkit_faiss.openmp import bound_threads
+from siamkit.types import Mined, Progress, ignore_progress
+from siamkit_faiss import division
+from siamkit_faiss.division import Visits
+from siamkit_faiss.in_order import in_order
+from siamkit_faiss.parts import ROWS_PER_PART
+from siamkit_faiss.screen import Screen, choose_screen, principal_axes
 
 if TYPE_CHECKING:
-    from siamkit.types import Ids, Vectors
+    from siamkit.types import Vectors
+    from siamkit_faiss.screen import Rows
 
-EXACT = 50_000  # rows, which take about 10 s on two cores; embedding them takes minutes
-TARGET = 0.995  # recall of pairs on a sample; a little above the documented 0.99
-PROBED = 32  # parts that a row probes, at most
-SAMPLE = 1_024  # rows that recall is measured on
-FEW, NEARLY = 100, 0.1  # pairs in the sample; cosine below the floor
-POINTS_PER_PART = 32  # training rows per centroid; more gave no better recall
-TILE = 1 << 22  # scores that a thread holds at once
+    Facts: TypeAlias = Mapping[str, str | int | float | bool]
+
+EXACT = 50_000  # rows, which take about 3 s on two cores; embedding them takes minutes
+TILE = 1 << 19  # scores that a thread holds at once
 TILE_BYTES = 64  # per score: itself, its mask and, for a pair, both row numbers, twice
+SIDE = 1_024  # columns of a tile, at most
+TASK = 1 << 24  # comparisons that a thread makes before it reports
+BLOCK = 16_384  # rows shortened at once
+TRIED = 16  # parts that the screen is chosen on
+TRIED_ROWS, TRIED_COLUMNS = 512, 4_096  # of each of them, or of all rows
+ROW_BYTES = 32  # per row: its part, its place, and what sorts them
+VISIT_BYTES = 8  # per row and part that it probes, while they are sorted
+NO_PAIRS = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 def mine(
-    vectors: Vectors, floor: float, *, memory: int, exact_up_to: int = EXACT
-) -> tuple[Mapping[str, str | int | float | bool], Iterator[Mined]]:
+    vectors: Vectors,
+    floor: float,
+    *,
+    memory: int,
+    progress: Progress = ignore_progress,
+    exact_up_to: int = EXACT,
+) -> tuple[Facts, Iterator[Mined]]:
     """Find all pairs with a cosine of at least `floor`, see siamkit.protocols.Mines."""
     count, dim = vectors.shape
     exact = count <= exact_up_to
     parts = 1 if exact else round(4 * count**0.5)
     needed = _needed(count, dim, parts)
+    _require(needed, memory, vectors)
+    facts: Facts
+    if exact:
+        facts = {"structure": "all pairs", "exact": True, "recall": 1.0}
+        screen = _screen_of_all(vectors, principal_axes(vectors), floor)
+        return facts, _compare_parts(vectors, screen, division.undivided(count))
+    axes = principal_axes(vectors)
+    sample = division.sample_rows(count)
+    screen = _screen_of_all(vectors, axes, floor)
+    pairs = division.sample_pairs(vectors, sample, screen, progress)
+    divided, recall, probed = division.divide(vectors, axes, parts, sample, pairs)
+    needed += round(VISIT_BYTES * count * probed)
+    _require(needed, memory, vectors)
+    visits = division.visit(vectors, divided, progress)
+    screen = _screen_of_parts(vectors, axes, floor, visits, (memory - needed) // (4 * count) - 1)
+    facts = {"structure": f"{parts} parts", "exact": False, "recall": recall, "probed": probed}
+    return facts, _compare_parts(vectors, screen, visits)
+
+
+def _require(needed: int, memory: int, vectors: Vectors) -> None:
     if needed > memory:
+        count, dim = vectors.shape
         raise BadInput(
             f"mining {count:,} x {dim} takes {needed / 1e9:.1f} GB,"
             f" but only {max(memory, 0) / 1e9:.1f} GB are allowed",
             hint="raise the limit with `--max-memory`",
         )
-    if exact:
-        return {"structure": "all pairs", "exact": True, "recall": 1.0}, _tiles(vectors, floor)
-    nearest = nearest_parts(vectors, parts)
-    probed, recall = _parts_to_probe(vectors, nearest, floor)
-    facts: dict[str, str | int | float | bool]
-    facts = {"structure": f"{parts} parts", "exact": False, "recall": recall, "probed": probed}
-    return facts, _by_part(vectors, floor, nearest[:, :probed].copy(), parts)
 
 
 def _needed(count: int, dim: int, parts: int) -> int:
-    """Estimate the bytes needed: a tile with mask and operands, and the division into parts."""
-    tile = threads.workers() * (TILE * TILE_BYTES + 2 * 4 * dim * TILE // 1024)
-    parting = 0 if parts == 1 else count * PROBED * 8 + parts * (POINTS_PER_PART + 1) * dim * 4
-    return tile + parting + SAMPLE * min(count, 100_000) * 4
+    """Estimate the bytes needed at least: tiles, and the division into parts."""
+    tiles = threads.workers() * TILE * TILE_BYTES
+    if parts == 1:
+        return tiles + count * (dim // 2 + 1) * 4
+    training = 2 * min(count, parts * ROWS_PER_PART) * division.AXES * 4
+    probing = threads.workers() * division.TILE * 6
+    return max(tiles, probing) + training + count * ROW_BYTES
 
 
-def _tiles(vectors: Vectors, floor: float) -> Iterator[Mined]:
-    """Compare every row with every later row."""
-    side = int(TILE**0.5)
-    for top in range(0, len(vectors), side):
-        rows = np.arange(top, min(top + side, len(vectors)))
-        for start in range(top, len(vectors), side):
-            columns = np.arange(start, min(start + side, len(vectors)))
-            last = start + side >= len(vectors)
-            yield _compared(vectors, floor, rows, columns, int(rows[-1]) + 1 if last else top)
-
-
-def _by_part(
-    vectors: Vectors, floor: float, near: NDArray[np.int32], parts: int
-) -> Iterator[Mined]:
-    """Compare each part's rows with all rows that probe it.
-
-    The products are small: running several at once, each on one core, measured faster than one
-    after the other on all cores, and hardly slower on a machine that others use as well.
-    """
-    probed = near.shape[1]
-    members = np.argsort(near[:, 0], kind="stable")
-    member_ends = np.searchsorted(near[members, 0], np.arange(parts + 1))
-    visits = np.argsort(near.ravel(), kind="stable")
-    visit_ends = np.searchsorted(near.ravel()[visits], np.arange(parts + 1))
-
-    def compared(part: int) -> list[Mined]:
-        columns = members[member_ends[part] : member_ends[part + 1]]
-        rows = visits[visit_ends[part] : visit_ends[part + 1]] // probed
-        step = max(1, TILE // max(1, len(columns)))
-        return [
-            _compared(
-                vectors, floor, rows[start : start + step], columns, int(member_ends[part + 1])
-            )
-            for start in range(0, len(rows), step)
-        ]
-
-    with threads.single_threaded(), ThreadPoolExecutor(threads.workers()) as pool:
-        try:
-            for blocks in pool.map(compared, range(parts)):
-                yield from blocks
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _compared(vectors: Vectors, floor: float, rows: Ids, columns: Ids, done: int) -> Mined:
-    """Return the near pairs between two lists of rows."""
-    scores = vectors[rows] @ vectors[columns].T
-    a, b = np.nonzero(scores >= np.float32(floor))
-    itself = rows[a] == columns[b]
-    a, b = a[~itself], b[~itself]
-    left, right = rows[a], columns[b]
-    return Mined(np.minimum(left, right), np.maximum(left, right), scores[a, b], done)
-
-
-def nearest_parts(vectors: Vectors, parts: int) -> NDArray[np.int32]:
-    """Return (n, PROBED) parts: those whose centroids are nearest to each row, nearest first."""
-    bound_threads()
-    count, dim = vectors.shape
-    rng = np.random.default_rng(0)
-    trained = np.sort(rng.choice(count, min(count, parts * POINTS_PER_PART), replace=False))
-    means = faiss.Kmeans(
-        dim,
-        parts,
-        niter=6,
-        spherical=True,
-        min_points_per_centroid=1,
-        max_points_per_centroid=POINTS_PER_PART,
-        seed=1,
+def _screen_of_all(vectors: Vectors, axes: Vectors, floor: float) -> Screen:
+    """Return the cheapest screen for comparing any rows with all rows."""
+    if len(vectors) < TRIED_COLUMNS:
+        return Screen(floor)
+    rng = np.random.default_rng(2)
+    rows, columns = (
+        np.sort(rng.choice(len(vectors), size, replace=False))
+        for size in (TRIED_ROWS, TRIED_COLUMNS)
     )
-    means.train(np.ascontiguousarray(vectors[trained]))
-    near = np.empty((count, PROBED), np.int32)
-    before = faiss.cvar.distance_compute_blas_threshold
-    faiss.cvar.distance_compute_blas_threshold = 1  # use matrix products for any number of rows
-    try:
-        for start in range(0, count, 16_384):
-            block = np.ascontiguousarray(vectors[start : start + 16_384])
-            _, near[start : start + len(block)] = faiss.knn(
-                block, means.centroids, PROBED, metric=faiss.METRIC_INNER_PRODUCT
-            )
-    finally:
-        faiss.cvar.distance_compute_blas_threshold = before
-    return near
+    return choose_screen(vectors, axes, floor, [(rows, columns)], len(axes))
 
 
-def _parts_to_probe(vectors: Vectors, near: NDArray[np.int32], floor: float) -> tuple[int, float]:
-    """Return the number of parts that a row must probe, and the recall of pairs that it gives.
+def _screen_of_parts(
+    vectors: Vectors, axes: Vectors, floor: float, visits: Visits, most: int
+) -> Screen:
+    """Return the cheapest screen for comparing parts with what probes them."""
+    rng = np.random.default_rng(3)
+    places = rng.integers(0, len(vectors), TRIED)
+    tasks = []
+    for part in np.searchsorted(visits.ends, places, "right") - 1:
+        members = visits.members(part)
+        rows = np.concatenate([members, visits.visitors(part)])
+        tasks.append((rows[:: 1 + len(rows) // TRIED_ROWS], members[:TRIED_ROWS]))
+    return choose_screen(vectors, axes, floor, tasks, most)
 
-    Measured on a sample of rows against all rows. A pair is found if either row probes the
-    other's part, so the parts alone give the answer, without a search. If the sample has few
-    pairs, nearest neighbours just below the floor count too; they are harder to find.
+
+def _compare_parts(vectors: Vectors, screen: Screen, visits: Visits) -> Iterator[Mined]:
+    """Compare each part's rows with each other and with the rows that visit it."""
+    short, place = _shorten_by_part(vectors, screen, visits)
+
+    def shortened(rows: Rows) -> Vectors:
+        return vectors[rows] if short is None else short[place[rows]]
+
+    def compare(task: _Task) -> Mined:
+        members = visits.members(task.part)
+        rows = members if task.own else visits.visitors(task.part)
+        stop, pairs = min(task.start + task.step, len(rows)), [NO_PAIRS]
+        for first in range(task.start if task.own else 0, len(members), SIDE):
+            columns = members[first : first + SIDE]
+            short_columns, step = shortened(columns).T, max(1, TILE // len(columns))
+            last = min(stop, first + SIDE) if task.own else stop
+            for top in range(task.start, last, step):
+                tile = rows[top : min(top + step, last)]
+                bounds = shortened(tile) @ short_columns
+                pairs.append(screen.near_pairs(vectors, tile, columns, bounds, once=task.own))
+        left, right, scores = (np.concatenate([block[i] for block in pairs]) for i in range(3))
+        done = visits.ends[task.part] + stop if task.own else visits.ends[task.part + 1]
+        left, right = np.minimum(left, right), np.maximum(left, right)
+        return Mined(left.astype(np.int64), right.astype(np.int64), scores, int(done))
+
+    yield from in_order(compare, _tasks(visits))
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """Some rows to compare with those of a part."""
+
+    part: int
+    own: bool  # the rows are its own, or those that visit it
+    start: int
+    step: int
+
+
+def _tasks(visits: Visits) -> Iterator[_Task]:
+    for part in range(len(visits.ends) - 1):
+        members = len(visits.members(part))
+        step = max(1, TASK // max(1, members))
+        for own in (True, False):
+            rows = members if own else len(visits.visitors(part))
+            for start in range(0, rows, step):
+                yield _Task(part, own, start, step)
+
+
+def _shorten_by_part(
+    vectors: Vectors, screen: Screen, visits: Visits
+) -> tuple[Vectors | None, NDArray[np.int32]]:
+    """Return (n, m + 1) shortened rows, those of a part together, and the (n,) place of each row.
+
+    None if the screen does not shorten rows: they are then read where they are.
     """
-    rng = np.random.default_rng(1)
-    sample = np.sort(rng.choice(len(vectors), min(SAMPLE, len(vectors)), replace=False))
-    queries, left, right = vectors[sample], [], []
-    best = np.full(len(sample), -np.inf, np.float32)
-    neighbour = np.zeros(len(sample), np.int64)
-    for start in range(0, len(vectors), 100_000):
-        scores = queries @ vectors[start : start + 100_000].T
-        inside = (sample >= start) & (sample < start + scores.shape[1])
-        scores[np.flatnonzero(inside), sample[inside] - start] = -np.inf  # itself
-        a, b = np.nonzero(scores >= np.float32(floor))
-        left.append(sample[a])
-        right.append(b + start)
-        top = scores.argmax(axis=1)
-        better = scores[np.arange(len(sample)), top] > best
-        best[better] = scores[np.arange(len(sample)), top][better]
-        neighbour[better] = top[better] + start
-    a, b = np.concatenate(left), np.concatenate(right)
-    if len(a) < FEW:
-        nearly = best >= floor - NEARLY
-        a, b = np.concatenate([a, sample[nearly]]), np.concatenate([b, neighbour[nearly]])
-    if not len(a):
-        return PROBED, 1.0
-    recall = np.logical_or.accumulate(
-        (near[a] == near[b, :1]) | (near[b] == near[a, :1]), axis=1
-    ).mean(axis=0)  # (PROBED,) by number of parts
-    probed = int(np.argmax(recall >= TARGET)) + 1 if (recall >= TARGET).any() else PROBED
-    return probed, round(float(recall[probed - 1]), 4)
+    place = np.empty(len(visits.order), np.int32)
+    if screen.axes is None:
+        return None, place
+    place[visits.order] = np.arange(len(place), dtype=np.int32)
+    short = np.empty((len(place), screen.axes.shape[1] + 1), np.float32)
+    for start in range(0, len(place), BLOCK):
+        rows = vectors[start : start + BLOCK]
+        short[place[start : start + BLOCK]] = screen.shorten(rows)
+    return short, place

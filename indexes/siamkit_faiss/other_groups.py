@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from siamkit.sdk import threads
 from siamkit.types import Hits
-from siamkit_faiss.mining import nearest_parts
+from siamkit_faiss.parts import nearest_parts
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
@@ -47,7 +47,7 @@ class Rows:
 def nearest(rows: Rows, k: int, *, recall: float, exact_up_to: int = EXACT) -> Hits:
     """Find the k nearest rows of other groups, see siamkit.protocols.Contrasts.
 
-    A row probes at most `mining.PROBED` parts, so that in vectors without structure (random ones)
+    A row probes at most `parts.PROBED` parts, so that in vectors without structure (random ones)
     the recall may be less than asked for.
     """
     count = len(rows.vectors)
