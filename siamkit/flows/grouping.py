@@ -20,7 +20,7 @@ from siamkit.flows.decide import (
 from siamkit.host import registry
 from siamkit.protocols import Mines, Reranker
 from siamkit.stats import linkage
-from siamkit.stats.linkage import ScoredPairs
+from siamkit.stats.linkage import Components, ScoredPairs
 from siamkit.store.galleries import DEFAULT_INDEX
 from siamkit.store.saved_indexes import load_backend
 from siamkit.types import (
@@ -178,8 +178,9 @@ def group_duplicates(
         near = linkage.merge_pairs([near, missed])
         same = near[near.scores >= np.float32(rule.threshold.value)]
     pairs, contradictions = _part_contradictions(same, media, object_to)
-    groups = sorted(linkage.complete_linkage(pairs), key=lambda group: (-len(group), group))
-    canonical = _medoids(groups, pairs, copies)
+    groups = linkage.complete_linkage(pairs)
+    groups.sort(key=len, reverse=True)
+    canonical = linkage.medoids(groups, pairs, copies)
     return Grouping(vectors, rule, near, pairs, contradictions, groups, canonical, mining)
 
 
@@ -231,7 +232,7 @@ def _mine(
     miner = load_backend(DEFAULT_INDEX)
     if not isinstance(miner, Mines):
         raise PluginError(f"{registry.describe(miner)} cannot mine pairs")
-    mining, blocks = miner.mine(vectors, floor, memory=memory)
+    mining, blocks = miner.mine(vectors, floor, memory=memory, progress=progress)
     parts, count = [], 0
     for block in blocks:
         parts.append(ScoredPairs(block.left, block.right, block.scores))
@@ -255,10 +256,9 @@ def _missed_pairs(
     """
     near_keys = near.left * len(vectors) + near.right  # sorted, as merge_pairs leaves it
     missed = []
-    for component in linkage.split_components(pairs):
+    for component in Components.of(pairs).incomplete(pairs):
         nodes = component.nodes()
-        is_complete = len(component) == len(nodes) * (len(nodes) - 1) // 2
-        if is_complete or len(nodes) > MOST_COMPLETED:
+        if len(nodes) > MOST_COMPLETED:
             continue
         rows = vectors[nodes]
         for top in range(0, len(nodes), STRIP):
@@ -270,17 +270,3 @@ def _missed_pairs(
             new = near_keys[at] != keys
             missed.append(ScoredPairs(left[new], right[new], scores[a, b][new]))
     return linkage.merge_pairs(missed)
-
-
-def _medoids(groups: list[list[int]], pairs: ScoredPairs, copies: Ids) -> list[int]:
-    group_of = np.full(len(copies), -1, np.int64)
-    for number, group in enumerate(groups):
-        group_of[group] = number
-    same_group = (group_of[pairs.left] >= 0) & (group_of[pairs.left] == group_of[pairs.right])
-    inside = pairs[same_group]
-    inside = inside[np.argsort(group_of[inside.left], kind="stable")]
-    starts = np.searchsorted(group_of[inside.left], np.arange(len(groups) + 1))
-    return [
-        linkage.medoid(group, inside[np.arange(starts[n], starts[n + 1])], copies)
-        for n, group in enumerate(groups)
-    ]

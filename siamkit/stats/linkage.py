@@ -10,6 +10,7 @@ items with few pairs need no matrix of a million by a million.
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -57,22 +58,52 @@ def merge_pairs(parts: list[ScoredPairs]) -> ScoredPairs:
     return ScoredPairs(left[is_new], right[is_new], scores[is_new])
 
 
-def split_components(pairs: ScoredPairs) -> Iterator[ScoredPairs]:
-    """Yield the pairs of each connected component."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+@dataclass(frozen=True, slots=True, eq=False)
+class Components:
+    """The connected components of pairs, as the component of each item and of each pair."""
 
-    if not len(pairs):
-        return
-    nodes, flat = np.unique([pairs.left, pairs.right], return_inverse=True)
-    a, b = flat.reshape(2, -1)
-    graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(len(nodes), len(nodes)))
-    _, label = connected_components(graph, directed=False)
-    pair_label = label[a]
-    order = np.argsort(pair_label, kind="stable")
-    borders = np.flatnonzero(np.diff(pair_label[order])) + 1
-    for part in np.split(order, borders):
-        yield pairs[part]
+    of_items: NDArray[np.int32]  # (items,) up to the largest item of a pair
+    of_pairs: NDArray[np.int32]  # (n,)
+    sizes: Ids  # (components,) in items; 1 for an item without a pair
+    are_complete: NDArray[np.bool_]  # (components,) every two items are a pair
+
+    @classmethod
+    def of(cls, pairs: ScoredPairs) -> Components:
+        """Label the connected components of pairs."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        count = int(pairs.right.max()) + 1 if len(pairs) else 0
+        edges = np.ones(len(pairs), np.int8), (pairs.left, pairs.right)
+        components, label = connected_components(
+            coo_array(edges, shape=(count, count)), directed=False
+        )
+        of_pairs = label[pairs.left]
+        sizes = np.bincount(label, minlength=components)
+        pairs_in = np.bincount(of_pairs, minlength=components)
+        return cls(label, of_pairs, sizes, pairs_in == sizes * (sizes - 1) // 2)
+
+    def incomplete(self, pairs: ScoredPairs) -> Iterator[ScoredPairs]:
+        """Yield the pairs of each component in which some two items are no pair."""
+        chosen = np.flatnonzero(~self.are_complete[self.of_pairs])
+        chosen = chosen[np.argsort(self.of_pairs[chosen], kind="stable")]
+        for places in _runs(chosen, self.of_pairs[chosen]):
+            yield pairs[places]
+
+    def complete(self) -> list[list[int]]:
+        """Return the items of each component of two or more in which every two are a pair."""
+        is_chosen = self.are_complete & (self.sizes > 1)
+        items = np.flatnonzero(is_chosen[self.of_items])
+        items = items[np.argsort(self.of_items[items], kind="stable")]
+        return [group.tolist() for group in _runs(items, self.of_items[items])]
+
+
+def _runs(values: Ids, labels: NDArray[np.int32]) -> Iterator[Ids]:
+    """Yield the values of each run of equal labels."""
+    ends = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(values)]
+    for start, stop in itertools.pairwise(ends):
+        if stop > start:
+            yield values[start:stop]
 
 
 def complete_linkage(pairs: ScoredPairs) -> list[list[int]]:
@@ -81,13 +112,10 @@ def complete_linkage(pairs: ScoredPairs) -> list[list[int]]:
     The two clusters whose least similar members are the most similar merge first; equal scores
     merge in order of item number, so the same pairs always give the same groups.
     """
-    groups = []
-    for component in split_components(pairs):
-        nodes = component.nodes()
-        if len(component) == len(nodes) * (len(nodes) - 1) // 2:  # every two are a pair
-            groups.append(nodes.tolist())
-        else:
-            groups += _agglomerate(component)
+    components = Components.of(pairs)
+    groups = components.complete()
+    for component in components.incomplete(pairs):
+        groups += _agglomerate(component)
     return sorted(groups)
 
 
@@ -123,15 +151,22 @@ def _agglomerate(pairs: ScoredPairs) -> list[list[int]]:
     return [sorted(group) for group in members.values() if len(group) > 1]
 
 
-def medoid(group: list[int], pairs: ScoredPairs, copies: Ids) -> int:
-    """Return the member most similar to all others, counting copies; the first of several.
+def medoids(groups: list[list[int]], pairs: ScoredPairs, copies: Ids) -> list[int]:
+    """Return the member of each group most similar to all others, the first of several.
 
-    pairs: those within the group. copies: (n,) how often each item of the whole set occurs.
+    copies: (n,) how often each item occurs; all copies count, and a copy has similarity 1.
     """
-    total = dict.fromkeys(group, 0.0)
-    for a, b, score in pairs.triples():
-        total[a] += score * int(copies[b])
-        total[b] += score * int(copies[a])
-    for item in group:
-        total[item] += int(copies[item]) - 1  # a copy has similarity 1
-    return max(group, key=lambda item: (total[item], -item))
+    if not groups:
+        return []
+    members = np.fromiter(itertools.chain.from_iterable(groups), np.int64)
+    numbers = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    group_of = np.full(len(copies), -1, np.int64)
+    group_of[members] = numbers
+    inside = pairs[group_of[pairs.left] == group_of[pairs.right]]
+    total = copies - 1.0
+    for a, b in ((inside.left, inside.right), (inside.right, inside.left)):
+        total += np.bincount(a, inside.scores * copies[b], minlength=len(copies))
+    order = np.lexsort((members, -total[members], numbers))
+    _, firsts = np.unique(numbers[order], return_index=True)
+    medoids: list[int] = members[order][firsts].tolist()
+    return medoids

@@ -11,11 +11,11 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from siamkit.stats.linkage import (
+    Components,
     ScoredPairs,
     complete_linkage,
-    medoid,
+    medoids,
     merge_pairs,
-    split_components,
 )
 
 
@@ -69,7 +69,7 @@ def test_every_two_members_are_a_pair_and_nobody_is_in_two_groups(triples):
 def test_a_chain_of_pairs_is_not_one_group():
     """add - sum - total - count - enumerate: neighbours are alike, the ends are not."""
     chain = pairs_of((0, 1, 0.95), (1, 2, 0.9), (2, 3, 0.94), (3, 4, 0.9))
-    assert len(list(split_components(chain))) == 1  # all five would be one group
+    assert len(list(Components.of(chain).incomplete(chain))) == 1  # all five would be one group
     assert complete_linkage(chain) == [[0, 1], [2, 3]]
 
 
@@ -80,6 +80,8 @@ def test_merged_lists_have_each_pair_once():
 
 def test_the_medoid_is_most_similar_to_all_others_counting_copies():
     star = pairs_of((0, 1, 0.9), (1, 2, 0.9), (0, 2, 0.5))
-    assert medoid([0, 1, 2], star, np.array([1, 1, 1])) == 1
-    assert medoid([0, 1, 2], star, np.array([1, 1, 9])) == 2
-    assert medoid([0, 1], pairs_of((0, 1, 0.9)), np.array([1, 1])) == 0
+    assert medoids([[0, 1, 2]], star, np.array([1, 1, 1])) == [1]
+    assert medoids([[0, 1, 2]], star, np.array([1, 1, 9])) == [2]
+    apart = pairs_of((0, 1, 0.9), (1, 2, 0.8), (2, 3, 0.9))
+    assert medoids([[2, 3], [0, 1]], apart, np.array([1, 1, 1, 2])) == [3, 0]
+    assert medoids([], apart, np.ones(4, np.int64)) == []
