@@ -23,7 +23,8 @@ import numpy as np
 from timing import table
 
 from siamkit import Threshold, Workspace
-from siamkit.flows.dedupe import Deduped, Item, dedupe_vectors
+from siamkit.flows.dedupe import Deduped, Item
+from siamkit.flows.dedupe_rows import dedupe_vectors
 from siamkit.flows.grouping import MatchRule
 
 FLOOR, SAMPLE = 0.85, 2_000

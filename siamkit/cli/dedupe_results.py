@@ -94,7 +94,7 @@ def _write(
 ) -> None:
     from siamkit.io import atomic, table_write
 
-    has_regions = _has_regions(deduped)
+    has_regions = deduped.has_regions
     if outputs.output:
         schema = GROUPS | REGION if has_regions else GROUPS
         extra, values = _own_columns(deduped, source, columns)
@@ -152,10 +152,6 @@ def _kind(values: Sequence[Any]) -> type:
 
 def _as_kind(value: Any, kind: type) -> Any:
     return str(value) if kind is str and value is not None else value
-
-
-def _has_regions(deduped: sk.Deduped) -> bool:
-    return any(item.place for item in deduped.items)
 
 
 def _group_row(member: Member) -> list[Any]:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from siamkit.embed import batches
 from siamkit.embed.batches import EmbedAll
 from siamkit.embed.pipeline import Pipeline
 from siamkit.flows import objections
-from siamkit.flows.dedupe_items import Item, embed_items
+from siamkit.flows.dedupe_items import Item, RowItems, embed_items
 from siamkit.flows.grouping import Grouping, MatchRule, group_duplicates
 from siamkit.flows.related_groups import RelatedGroup, related_groups
 from siamkit.flows.score_trials import score_pairs
-from siamkit.flows.trials import number_distinct
-from siamkit.io import npy
 from siamkit.io.presentable import Presentable
-from siamkit.types import Fault, Ids, Objection, Progress, Vectors, ignore_progress
+from siamkit.types import Fault, Ids, Objection, Progress, ignore_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,30 @@ class Member:
     canonical: bool  # it represents the group; one in each
     item: Item
     score: float  # cosine to the canonical item
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Members(Sequence[Member]):
+    """The (n,) items in groups, group by group, each made when it is asked for."""
+
+    items: Sequence[Item]
+    places: Ids  # (n,) in `items`
+    groups: Ids  # (n,) from 1
+    are_canonical: NDArray[np.bool_]  # (n,)
+    scores: NDArray[np.float64]  # (n,)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, at: int) -> Member: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Member]: ...
+    def __getitem__(self, at: int | slice) -> Member | list[Member]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        item, score = self.items[int(self.places[at])], round(float(self.scores[at]), 6)
+        return Member(int(self.groups[at]), bool(self.are_canonical[at]), item, score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +85,7 @@ class Deduped(Presentable):
     grouping: Grouping  # of the distinct items
     group_numbers: Ids  # (m,) the group from 1; 0 for none
     canonical: Ids  # (groups,) the distinct item that represents each
-    members: list[Member]
+    members: Sequence[Member]
     groups: int
 
     def __repr__(self) -> str:
@@ -75,6 +97,11 @@ class Deduped(Presentable):
     def is_comparable(self) -> bool:
         """True if there are two items at least."""
         return len(self.items) > 1
+
+    @property
+    def has_regions(self) -> bool:
+        """True if an item is a region of a file."""
+        return not isinstance(self.items, RowItems) and any(item.place for item in self.items)
 
     @property
     def copies(self) -> int:
@@ -139,53 +166,10 @@ def dedupe(
         progress=progress,
     )
     embedded.resumable.delete()
-    return _assemble(
-        embedded.items, embedded.faults, embedded.distinct, grouping, embedded.left_out
-    )
+    return assemble(embedded.items, embedded.faults, embedded.distinct, grouping, embedded.left_out)
 
 
-def dedupe_matrix(
-    path: Path,
-    rule: MatchRule,
-    *,
-    max_memory: int | None = None,
-    progress: Progress = ignore_progress,
-) -> Deduped:
-    """Find the duplicates among the rows of a .npy file. Rows that are zero, NaN or Inf are faults.
-
-    Raises BadInput for any other file.
-    """
-    matrix = npy.read(path)
-    bad = set(matrix.unusable.tolist())
-    faults = [Fault("zero, NaN or Inf", str(row), row + 1) for row in sorted(bad)]
-    items = [
-        Item(row + 1, str(row), name) for row, name in enumerate(matrix.names) if row not in bad
-    ]
-    vectors = matrix.vectors[[item.line - 1 for item in items]] if bad else matrix.vectors
-    return dedupe_vectors(
-        items, vectors, rule, faults=faults, max_memory=max_memory, progress=progress
-    )
-
-
-def dedupe_vectors(
-    items: Sequence[Item],
-    vectors: Vectors,
-    rule: MatchRule,
-    *,
-    faults: Sequence[Fault] = (),
-    max_memory: int | None = None,
-    progress: Progress = ignore_progress,
-) -> Deduped:
-    """Find the duplicates among n items by their (n, dim) unit vectors."""
-    _, distinct = number_distinct([hashlib.sha256(row.tobytes()).digest() for row in vectors])
-    _, firsts, copies = np.unique(distinct, return_index=True, return_counts=True)
-    grouping = group_duplicates(
-        vectors[firsts], None, rule, copies=copies, max_memory=max_memory, progress=progress
-    )
-    return _assemble(items, faults, distinct, grouping)
-
-
-def _assemble(
+def assemble(
     items: Sequence[Item],
     faults: Sequence[Fault],
     distinct: Ids,
@@ -218,12 +202,15 @@ def _line(fault: Fault) -> int:
 
 def _add_copy_groups(grouping: Grouping, copies: Ids) -> tuple[list[list[int]], list[int]]:
     """Return the groups and their canonical items, with items that only have exact copies."""
-    grouped = {item for group in grouping.groups for item in group}
-    only_copies = [i for i in np.flatnonzero(copies > 1).tolist() if i not in grouped]
-    pairs = [*zip(grouping.groups, grouping.canonical, strict=True)]
-    pairs += [([i], i) for i in only_copies]
-    pairs.sort(key=lambda pair: (-int(copies[pair[0]].sum()), pair[0]))
-    return [group for group, _ in pairs], [canonical for _, canonical in pairs]
+    has_copies = copies > 1
+    for group in grouping.groups:
+        has_copies[group] = False
+    only_copies = np.flatnonzero(has_copies).tolist()
+    groups = [*grouping.groups, *([i] for i in only_copies)]
+    canonical = [*grouping.canonical, *only_copies]
+    sizes = [sum(copies[group].tolist()) for group in groups]
+    order = sorted(range(len(groups)), key=lambda n: (-sizes[n], groups[n][0]))
+    return [groups[n] for n in order], [canonical[n] for n in order]
 
 
 def _list_members(
@@ -232,16 +219,18 @@ def _list_members(
     grouping: Grouping,
     group_numbers: Ids,
     canonical: list[int],
-) -> list[Member]:
+) -> Members:
     """List the members group by group: the canonical item first, then the others in order."""
     canonical_of = np.array([-1, *canonical])[group_numbers]
-    inside = np.flatnonzero(group_numbers[distinct])
-    cosines = score_pairs(grouping.vectors, distinct[inside], canonical_of[distinct[inside]])
-    members, listed = [], set()
-    for i, cosine in zip(inside.tolist(), cosines.tolist(), strict=True):
-        number = int(distinct[i])
-        is_canonical = number == int(canonical_of[number]) and number not in listed
-        listed.add(number)  # of several copies only the first is canonical
-        group = int(group_numbers[number])
-        members.append(Member(group, is_canonical, items[i], round(cosine, 6)))
-    return sorted(members, key=lambda m: (m.group, not m.canonical, m.item.line))
+    places = np.flatnonzero(group_numbers[distinct])
+    numbers = distinct[places]
+    is_canonical = numbers == canonical_of[numbers]
+    _, first = np.unique(numbers, return_index=True)
+    is_first = np.zeros(len(places), np.bool_)  # of several copies only the first is canonical
+    is_first[first] = True
+    is_canonical &= is_first
+    lines = np.fromiter((items[i].line for i in places.tolist()), np.int64, len(places))
+    order = np.lexsort((lines, ~is_canonical, group_numbers[numbers]))
+    places, numbers = places[order], numbers[order]
+    cosines = score_pairs(grouping.vectors, numbers, canonical_of[numbers])
+    return Members(items, places, group_numbers[numbers], is_canonical[order], cosines)

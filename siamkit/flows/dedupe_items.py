@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -57,6 +57,27 @@ class Item:
         """The region in its file, LEFT,TOP,RIGHT,BOTTOM or START-STOP; empty for a whole one."""
         is_part = self.region and self.region.where
         return region_choosers.describe_region(self.region) if self.region and is_part else ""
+
+
+class RowItems(Sequence[Item]):
+    """An item for each of n rows of a file, made when it is asked for."""
+
+    def __init__(self, rows: Ids, names: Mapping[int, str]) -> None:
+        self.rows = rows  # (n,) row numbers, from 0
+        self.names = names  # of the rows that have one
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, at: int) -> Item: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Item]: ...
+    def __getitem__(self, at: int | slice) -> Item | list[Item]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        row = int(self.rows[at])
+        return Item(row + 1, str(row), self.names.get(row, str(row)))
 
 
 @dataclass(slots=True, eq=False)

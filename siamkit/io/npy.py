@@ -27,8 +27,8 @@ class Matrix:
     """(n, dim) float32 rows of norm 1, memory-mapped if the file holds exactly that."""
 
     vectors: Vectors
-    names: list[str]  # (n,) the source of each row, or its number from 0
-    unusable: Ids  # row numbers of zeros, NaN or Inf in the file; zero in `vectors`
+    names: dict[int, str]  # the source of each row that has one
+    unusable: Ids  # row numbers of zeros, NaN or Inf in the file
 
 
 def read(path: Path) -> Matrix:
@@ -43,14 +43,18 @@ def read(path: Path) -> Matrix:
     matrix = foreign.open_npy(path, hint=hint)
     if matrix.ndim != 2 or matrix.dtype.kind != "f":
         raise BadInput(f"{to_text(path)} holds {matrix.shape} {matrix.dtype}", hint=hint)
-    norms = row_norms(matrix)
-    unusable = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
-    if matrix.dtype == np.float32 and (np.abs(norms - 1) <= NORM_TOLERANCE).all():
-        return Matrix(matrix, _names(path, len(matrix)), unusable)
-    norms[unusable] = np.inf
-    with np.errstate(over="ignore"):
-        unit = np.nan_to_num(matrix.astype(np.float32), posinf=0, neginf=0) / norms[:, None]
-    return Matrix(unit, _names(path, len(matrix)), unusable)
+    norms, names = row_norms(matrix), _names(path, len(matrix))
+    is_usable = np.isfinite(norms) & (norms > 0)
+    unusable = np.flatnonzero(~is_usable)
+    if matrix.dtype == np.float32 and (np.abs(norms[is_usable] - 1) <= NORM_TOLERANCE).all():
+        return Matrix(matrix, names, unusable)
+    unit = np.empty(matrix.shape, np.float32)
+    for start in range(0, len(matrix), ROWS_PER_BLOCK):
+        block = slice(start, start + ROWS_PER_BLOCK)
+        with np.errstate(all="ignore"):  # unusable rows
+            unit[block] = matrix[block]
+            unit[block] /= norms[block, None]
+    return Matrix(unit, names, unusable)
 
 
 @contextmanager
@@ -88,8 +92,8 @@ def row_norms(matrix: NDArray[Any]) -> NDArray[np.float32]:
     return norms
 
 
-def _names(path: Path, count: int) -> list[str]:
-    names = [str(number) for number in range(count)]
+def _names(path: Path, count: int) -> dict[int, str]:
+    names: dict[int, str] = {}
     names_path = path.with_suffix(".jsonl")
     if not names_path.is_file():
         return names

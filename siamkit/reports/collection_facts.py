@@ -98,12 +98,13 @@ def of_deduped(deduped: Deduped) -> Facts:
     related = deduped.related()
     grouping = deduped.grouping
     rule, expected = grouping.rule, grouping.expected_false
+    with_region = deduped.has_regions
     groups: list[Facts] = []
     for member in deduped.members:
         if member.canonical:
             see_also = [group.group for group in related.get(member.group, ())]
             groups.append({"group": member.group, "see_also": see_also, "members": []})
-        groups[-1]["members"].append(of_member(member, with_region=has_regions(deduped)))
+        groups[-1]["members"].append(of_member(member, with_region=with_region))
     return {
         "items": len(deduped.items),
         "copies": deduped.copies,
@@ -121,11 +122,6 @@ def of_deduped(deduped: Deduped) -> Facts:
         "left_out": [_of_item_fault(fault, "reason") for fault in deduped.left_out],
         "errors": [_of_item_fault(fault, "error") for fault in deduped.faults],
     }
-
-
-def has_regions(deduped: Deduped) -> bool:
-    """True if items are regions of files."""
-    return any(item.place for item in deduped.items)
 
 
 def of_member(member: Member, *, with_region: bool) -> Facts:

@@ -99,7 +99,7 @@ def describe_outcome(deduped: Deduped) -> str:
     copies = "1 exact copy" if deduped.copies == 1 else f"{deduped.copies:,} exact copies"
     items = f"{len(deduped.members):,} of {len(deduped.items):,} items"
     where = ""
-    if any(item.place for item in deduped.items):
+    if deduped.has_regions:
         where = f" in {len({item.line for item in deduped.items}):,} files"
     return f"{groups} of duplicates: {items}{where}, {copies}"
 
@@ -144,14 +144,11 @@ def _groups(deduped: Deduped, related: Mapping[int, Sequence[RelatedGroup]]) -> 
         return ""
     previews = Previews(PREVIEW_BYTES)
     names = {m.group: _name(m) for m in deduped.members if m.canonical}
-    # Exact copies of one item share its number.
-    distinct = {
-        id(item): n for item, n in zip(deduped.items, deduped.distinct.tolist(), strict=True)
-    }
+    distinct = np.bincount(deduped.group_numbers, minlength=deduped.groups + 1)  # by group
     articles = []
     for number, grouped in groupby(deduped.members, key=lambda member: member.group):
         members = list(grouped)
-        is_near = len({distinct[id(member.item)] for member in members}) > 1
+        is_near = distinct[number] > 1
         links = " · ".join(
             f'<a href="#g{other.group}">{escaped(cut(names[other.group], LINK))}</a>'
             f" <small>{other.score:.3f}</small>"

@@ -174,7 +174,7 @@ def _of_timeline(timeline: Timeline) -> list[Row]:
 
 def _of_deduped(deduped: Deduped) -> list[Row]:
     """Return a row per item in a group, group by group."""
-    with_region = collection_facts.has_regions(deduped)
+    with_region = deduped.has_regions
     describe = collection_facts.of_member
     return [describe(member, with_region=with_region) for member in deduped.members]
 

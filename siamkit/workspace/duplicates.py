@@ -91,7 +91,7 @@ class DuplicateMethods(OpenStore):
             >>> ws.dedupe_matrix("rows.npy", 0.9).groups
             1
         """
-        from siamkit.flows.dedupe import dedupe_matrix
+        from siamkit.flows.dedupe_rows import dedupe_matrix
         from siamkit.flows.grouping import MatchRule
 
         rule = MatchRule(Threshold(threshold))
