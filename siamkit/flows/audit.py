@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from siamkit.errors import Uncalibrated
-from siamkit.flows.compare_gallery import ComparedGallery, compare_gallery
+from siamkit.flows.compare_gallery import COPY, ComparedGallery, compare_gallery
 from siamkit.io.commands import suggest
 from siamkit.io.presentable import Presentable
 from siamkit.stats import audit as audit_stats
@@ -26,7 +26,6 @@ from siamkit.types import Progress, ignore_progress
 Kind: TypeAlias = Literal["copy", "label", "twins", "outlier", "quality", "burst"]
 
 ORDER: tuple[Kind, ...] = ("copy", "label", "twins", "outlier", "quality", "burst")
-COPY = 0.99999  # cosine at or above which two templates are of one file
 UNFIT = 0.1  # quality below which a sample is always reported
 FIT = 0.5  # quality at or above which a sample is never reported
 BURST = 0.1  # share of the gallery's median spread (1 - mean cosine within an identity)
@@ -93,17 +92,16 @@ def drift(store: Store, gallery: Gallery) -> Drift:
 
 def _find_copies(gallery: ComparedGallery) -> Iterator[Finding]:
     """Find the same content and region, or the same vector, under two labels; each pair once."""
-    identity, hits, samples = gallery.enrolled.identity, gallery.hits, gallery.enrolled.samples
-    pairs = set()
-    rows, columns = np.nonzero((hits.scores >= COPY) & (hits.ids >= 0))
-    near = hits.ids[rows, columns]
-    for i in np.flatnonzero(identity[rows] != identity[near]).tolist():
-        first, second = sorted((int(rows[i]), int(near[i])))
+    strangers, pairs = gallery.strangers, set()
+    for i in np.flatnonzero(strangers.scores >= COPY).tolist():
+        first, second = sorted((int(strangers.rows[i]), int(strangers.near[i])))
         if (first, second) in pairs:
             continue
         pairs.add((first, second))
-        score = float(hits.scores[rows[i], columns[i]])
-        left, right = samples[first], samples[second]
+        score = float(strangers.scores[i])
+        if not (both := gallery.enrolled.read(first, second)):
+            continue
+        left, right = both
         content = "the same file" if left.digest == right.digest else "the same vector"
         description = (
             f"{content} as sample {left.id} of {left.identity} (cosine {score:.3f}; copies are at"
@@ -122,7 +120,9 @@ def _find_mislabelled(
         is_stranger = gallery.threshold <= score < COPY and own_score < score
         if not is_stranger or own_score >= gallery.alike:
             continue
-        sample, stranger = gallery.enrolled.samples[row], gallery.enrolled.samples[nearest]
+        if not (both := gallery.enrolled.read(row, nearest)):
+            continue
+        sample, stranger = both
         start = f"enrol {gallery.name} --as {shlex.quote(stranger.identity)}"
         enrol = f"siamkit {start} --text TEXT" if sample.inline else suggest(start, sample.source)
         description = (
@@ -141,12 +141,14 @@ def _find_twins(gallery: ComparedGallery) -> Iterator[tuple[tuple[int, int], Fin
     enrolled, mean = gallery.enrolled, gallery.cohesion.mean
     nearest = gallery.near_identities()
     pairs = np.array(sorted(nearest), np.int64).reshape(-1, 2)
-    scores = audit_stats.mean_cosines(enrolled.vectors, enrolled.identity, pairs)
+    scores = gallery.mean_cosines(pairs)
     agrees = np.where(np.isfinite(mean), mean, 1.0) >= gallery.threshold
     for (a, b), score in zip(pairs.tolist(), scores.tolist(), strict=True):
-        if score < gallery.alike or not (agrees[a] and agrees[b]):
+        if not (score >= gallery.alike and agrees[a] and agrees[b]):
             continue
-        first, second = (enrolled.samples[row] for row in nearest[a, b])
+        if not (both := enrolled.read(*nearest[a, b])):
+            continue
+        first, second = both
         description = (
             f"as similar to {enrolled.names[a]} as samples of one identity (mean cosine"
             f" {score:.3f}; one identity from {gallery.alike:.3f})"
@@ -167,8 +169,10 @@ def _find_outliers(gallery: ComparedGallery) -> Iterator[Finding]:
         if counts[number] == 2 and number in reported:
             continue  # nothing shows which of two samples is the odd one
         reported.add(number)
-        score, samples = float(cohesion.nearest[row]), gallery.enrolled.samples
-        sample, partner = samples[row], samples[int(cohesion.partner[row])]
+        score = float(cohesion.nearest[row])
+        if not (both := gallery.enrolled.read(row, int(cohesion.partner[row]))):
+            continue
+        sample, partner = both
         description = (
             f"unlike the other samples of its identity (nearest: sample {partner.id} at"
             f" {score:.3f}; usual from {limit:.3f})"
@@ -179,15 +183,15 @@ def _find_outliers(gallery: ComparedGallery) -> Iterator[Finding]:
 
 def _find_low_quality(gallery: ComparedGallery) -> Iterator[Finding]:
     """Find samples below UNFIT, and those below FIT that are far below the gallery's median."""
-    samples = gallery.enrolled.samples
-    quality = np.array([np.nan if s.quality is None else s.quality for s in samples], np.float64)
+    quality = gallery.enrolled.quality
     fence = audit_stats.tukey_fence(quality)
     limit = UNFIT if fence is None else max(UNFIT, min(FIT, fence))
     for row in np.flatnonzero(quality < limit).tolist():
-        sample, value = samples[row], float(quality[row])
-        description = f"quality {value:.2f}, below {limit:.2f}"
-        advice = f"enrol a better sample, then {_forget(sample)}"
-        yield _finding("quality", sample, None, (value, limit), description, advice)
+        value = float(quality[row])
+        for sample in gallery.enrolled.read(row):
+            description = f"quality {value:.2f}, below {limit:.2f}"
+            advice = f"enrol a better sample, then {_forget(sample)}"
+            yield _finding("quality", sample, None, (value, limit), description, advice)
 
 
 def _find_bursts(gallery: ComparedGallery) -> Iterator[Finding]:
@@ -197,9 +201,11 @@ def _find_bursts(gallery: ComparedGallery) -> Iterator[Finding]:
     finite = spread[np.isfinite(spread)]
     usual = float(np.median(finite)) if len(finite) >= audit_stats.MIN_VALUES else 0.0
     limit = max(LEAST_SPREAD, BURST * usual)
-    counts = np.bincount(identity)
+    _, first_rows, counts = np.unique(identity, return_index=True, return_counts=True)
     for number in np.flatnonzero(spread < limit).tolist():
-        sample = gallery.enrolled.samples[int(np.argmax(identity == number))]
+        if not (samples := gallery.enrolled.read(int(first_rows[number]))):
+            continue
+        (sample,) = samples
         value = max(float(spread[number]), 0.0)
         name = shlex.quote(sample.identity)
         description = (

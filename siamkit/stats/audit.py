@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from siamkit.types import Hits, Ids, Vectors
+    from siamkit.types import Ids, Vectors
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 SAMPLES_PER_BLOCK = 1024  # samples of one identity compared with the identity's others at once
@@ -53,12 +53,16 @@ def measure_cohesion(vectors: Vectors, identity: Ids) -> Cohesion:
     return Cohesion(nearest, partner, mean)
 
 
-def mean_cosines(vectors: Vectors, identity: Ids, pairs: Ids) -> Floats:
-    """Return (k,) mean cosines between the samples of two identities, for (k, 2) identities."""
-    counts = np.bincount(identity)
+def mean_cosines(vectors: Vectors, identity: Ids, pairs: Ids, identities: int = 0) -> Floats:
+    """Return (k,) mean cosines between the samples of two identities, for (k, 2) identities.
+
+    identities: m, where the last may have no sample; a mean of none is NaN.
+    """
+    counts = np.bincount(identity, minlength=identities)
     sums = np.zeros((len(counts), vectors.shape[1]), np.float64)
     np.add.at(sums, identity, vectors)
-    means = sums / counts[:, None]
+    with np.errstate(invalid="ignore"):
+        means = sums / counts[:, None]
     parts = np.array_split(pairs, len(pairs) // 10_000 + 1)
     cosines = [np.einsum("kd,kd->k", means[part[:, 0]], means[part[:, 1]]) for part in parts]
     return np.concatenate(cosines)
@@ -71,22 +75,3 @@ def tukey_fence(values: Floats) -> float | None:
         return None
     low, high = np.quantile(finite, [0.25, 0.75])
     return float(low - TUKEY * (high - low))
-
-
-def nearest_of_other_identity(
-    hits: Hits, rows: Ids, identity: Ids, same_identities: frozenset[tuple[int, int]]
-) -> Ids:
-    """Return (b,) columns of `hits`: each row's nearest sample of another identity, or -1.
-
-    `hits.ids` holds sample numbers. Two identities in `same_identities`, the smaller first, count
-    as one.
-    """
-    columns = np.full(len(rows), -1, np.int64)
-    for at, (row, samples) in enumerate(zip(rows.tolist(), hits.ids, strict=True)):
-        own = int(identity[row])
-        for column, sample in enumerate(samples.tolist()):
-            other = int(identity[sample]) if sample >= 0 else own
-            if other != own and (min(own, other), max(own, other)) not in same_identities:
-                columns[at] = column
-                break
-    return columns

@@ -9,6 +9,7 @@ import pytest
 
 from siamkit import StoreError
 from siamkit.flows.audit import ORDER, audit
+from siamkit.flows.compare_gallery import compare_gallery
 from siamkit.stats import audit as audit_stats
 from siamkit.store import Store, galleries, samples
 from siamkit.store.galleries import GalleryEncoder
@@ -153,6 +154,21 @@ def test_an_empty_gallery_has_no_findings_and_none_is_an_error(workspace):
     assert workspace.audit("empty") == []
     with pytest.raises(StoreError, match="no gallery"):
         workspace.audit("nowhere")
+
+
+def test_vectors_stay_in_the_store_and_a_sample_may_be_forgotten_meanwhile(tmp_path, sound):
+    labels, vectors, quality = sound
+    labels[[2, 33]], quality[50] = labels[[33, 2]], 0.05
+    assert len(findings_of(tmp_path, labels, vectors, quality)) == 3
+    store = Store(tmp_path / "store")
+    live = LiveIndex(store, galleries.get(store, "g"))
+    compared = compare_gallery(live, lambda *step: None)
+    held = [compared.enrolled, compared.cohesion, compared.strangers]
+    arrays = [getattr(part, name) for part in held for name in part.__slots__]
+    size = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+    assert size < 64 * len(labels) < vectors.nbytes
+    rest = audit(live, progress=lambda *step: samples.delete(store, [51, 3]))
+    assert [(f.kind, f.sample_id) for f in rest] == [("label", 34)]
 
 
 def test_cohesion_agrees_with_a_plain_loop(sound):
