@@ -14,7 +14,7 @@ import click
 import siamkit as sk
 from siamkit.cli import checks, options
 from siamkit.cli.output import echo, emit_line, notes, stderr
-from siamkit.cli.progress import bar
+from siamkit.cli.progress import steps
 
 if TYPE_CHECKING:
     from siamkit.embed.region_choosers import Chooser
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 QUIET_FROM = 20  # sources; a longer batch names its failures only
 WARNINGS_SHOWN = 20
+ENROLLING = "enrolling"  # the step before the index is built
 STATUSES = ("enrolled", "already", "failed")
 
 
@@ -103,7 +104,8 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
     recording: Path | None = None
     warned = 0
     total = len(items) + len(failures) + request.is_cut
-    with bar("enrolling", total) as update:
+    with steps() as progress:
+        progress(ENROLLING, 0, total)
         if request.is_table or any(isinstance(source, str) for _, source in items):
             checks.require_text_modality(request.modality or ws.modality_of(gallery))
         if request.is_cut:
@@ -118,6 +120,7 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
             prompt=request.prompt,
             look_again=request.all_regions or request.prompt is not None,
             workers=request.workers,
+            progress=progress,
         )
         try:
             for result in chain(failures, results):
@@ -125,10 +128,14 @@ def enrol(ws: sk.Workspace, gallery: str, as_json: bool, **values: Any) -> int:
                 _report(result, as_json=as_json, quiet=len(items) >= QUIET_FROM)
                 if not as_json:
                     warned = _warn(result.warnings, warned)
-                update(counts.total())
+                progress(ENROLLING, counts.total(), total)
         except KeyboardInterrupt:
-            enrolled = counts["enrolled"]
-            line = f"{enrolled:,} enrolled so far; run the same command again to continue"
+            line = f"{counts['enrolled']:,} enrolled so far; run the same command again to continue"
+            if progress.step != ENROLLING:  # nothing is lost
+                line = (
+                    f"{counts['enrolled']:,} enrolled; the index is not built yet:"
+                    f" `siamkit index rebuild {gallery}`, or the same command again, builds it"
+                )
             stderr(line, before="\n")
             raise
         finally:

@@ -11,6 +11,7 @@ import click
 import siamkit as sk
 from siamkit.cli import checks, options
 from siamkit.cli.output import print_outcome
+from siamkit.cli.progress import steps
 from siamkit.io.sources import shorten
 
 SHOWN = 20  # identities that a question names
@@ -47,7 +48,8 @@ def import_(ws: sk.Workspace, folder: Path, yes: bool, as_json: bool, **values: 
         if gains and not yes:
             _ask(gains)
 
-    imported = ws.import_(folder, confirm=confirm, **values)
+    with steps() as progress:
+        imported = ws.import_(folder, confirm=confirm, progress=progress, **values)
     print_outcome(
         as_json,
         {

@@ -7,6 +7,7 @@ import click
 import siamkit as sk
 from siamkit.cli import options
 from siamkit.cli.output import echo, emit_json, print_rows
+from siamkit.cli.progress import steps
 from siamkit.cli.spellings import Group
 
 
@@ -59,7 +60,10 @@ def rebuild(
     """Rebuild the index of each gallery, or of one, from the store."""
     rows = []
     for name in _names(ws, gallery):
-        index_stats = ws.rebuild_index(name, index=index, index_address=index_address)
+        with steps() as progress:
+            index_stats = ws.rebuild_index(
+                name, index=index, index_address=index_address, progress=progress
+            )
         rows.append({"gallery": name, **index_stats})
         if not as_json:
             templates, structure = index_stats["templates"], index_stats["structure"]

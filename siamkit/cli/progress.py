@@ -6,14 +6,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
 
 import click
 
 from siamkit.io.printable import printable
-
-if TYPE_CHECKING:
-    from siamkit.types import Progress
 
 
 @contextmanager
@@ -45,18 +41,24 @@ def bar(label: str, total: int | None) -> Iterator[Callable[..., None]]:
         yield update
 
 
+class Steps:
+    """Bars of several steps, one after another. Called with a step, and how much of it is done."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.step = ""  # the one that is at work
+        self._stack = stack
+        self._update: Callable[[int], None] = lambda _: None
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Draw the bar of a step, after the end of the one before; without ETA if total is 0."""
+        if step != self.step:
+            self._stack.close()
+            self.step, self._update = step, self._stack.enter_context(bar(step, total or None))
+        self._update(done)
+
+
 @contextmanager
-def steps() -> Iterator[Progress]:
+def steps() -> Iterator[Steps]:
     """Draw one bar per step; a step whose total is 0 has no ETA."""
     with ExitStack() as stack:
-        current = ""
-        update: Callable[[int], None] = lambda _: None  # noqa: E731
-
-        def report(step: str, done: int, total: int) -> None:
-            nonlocal current, update
-            if step != current:
-                stack.close()
-                current, update = step, stack.enter_context(bar(step, total or None))
-            update(done)
-
-        yield report
+        yield Steps(stack)

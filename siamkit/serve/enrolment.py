@@ -58,6 +58,8 @@ class Enrolment(Samples):
 def enrol(server: Server, body: Enrolment, gallery: str) -> Reply:
     """Enrol samples. What is reported as enrolled is on the disk; 207: some samples failed."""
     results = list(start_enrolling(server, body, gallery)[0])
+    if any(result.status == "enrolled" for result in results):
+        server.build_soon(gallery)
     if len(results) == 1 and results[0].error:
         raise results[0].error
     has_failed = any(result.error for result in results)
@@ -68,7 +70,10 @@ def enrol(server: Server, body: Enrolment, gallery: str) -> Reply:
 def start_enrolling(
     server: Server, body: Enrolment, gallery: str
 ) -> tuple[Iterator[EnrolResult], int]:
-    """Return the results, which come as they are iterated, and how many samples there are."""
+    """Return the results, which come as they are iterated, and how many samples there are.
+
+    The index is not built: a request must not wait for that.
+    """
     ws = server.workspace
     modality = require_modality(ws.modality_of(gallery, body.modality))
     labels = _label(body, len(body.take(modality)))
@@ -94,7 +99,7 @@ def _enrol(
         yield from ws.enrol_uploads(gallery, labels[start:stop], contents[start:stop], **options)
     if body.texts:
         pairs = zip(labels[len(contents) :], body.texts, strict=True)
-        yield from ws.enrol_many(gallery, pairs, **options)
+        yield from ws.enrol_many(gallery, pairs, build=False, **options)
 
 
 def _label(body: Enrolment, number: int) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -29,7 +30,7 @@ from siamkit.serve.choices import (
 from siamkit.serve.enrolment import Enrolment, describe_result, start_enrolling
 from siamkit.serve.failures import RequestError
 from siamkit.serve.fields import Field
-from siamkit.serve.jobs import Job, Work, unknown_job
+from siamkit.serve.jobs import Cancelled, Job, Work, unknown_job
 from siamkit.serve.route import Nothing, Reply
 from siamkit.serve.server import Server
 from siamkit.types import Fault
@@ -117,11 +118,14 @@ def enrol_many(server: Server, body: Enrolment, gallery: str) -> Reply:
     results, total = start_enrolling(server, body, gallery)
 
     def work(current: Work) -> Any:
-        facts = []
+        described = []
         for result in results:
-            facts.append(describe_result(result))
-            current.progress("enrolling", len(facts), total)
-        return {"gallery": gallery, "results": facts}
+            described.append(describe_result(result))
+            current.progress("enrolling", len(described), total)
+        if any(facts["status"] == "enrolled" for facts in described):
+            with suppress(Cancelled):  # they are enrolled all the same
+                server.workspace.build_index(gallery, progress=current.progress)
+        return {"gallery": gallery, "results": described}
 
     return _submit(server, "enrol", work)
 

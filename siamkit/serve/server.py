@@ -6,16 +6,17 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from siamkit.errors import SiamkitError
-from siamkit.serve.jobs import Jobs
+from siamkit.serve.jobs import Jobs, Work
 from siamkit.serve.metrics import Metrics
 from siamkit.serve.pool import Pool
 from siamkit.serve.settings import Settings
 from siamkit.workspace import Workspace
 
 T = TypeVar("T")
+BUILD = "build-index"  # a kind of job, which the server itself submits
 log = logging.getLogger("siamkit.serve")
 
 
@@ -55,6 +56,26 @@ class Server:
             log.warning("the store cannot be read: %s", error)
         finally:
             self.is_warm.set()
+
+    def build_soon(self, gallery: str) -> None:
+        """After an enrolment: submit a job that builds a gallery's index, if it has outgrown it.
+
+        Queries go on meanwhile, with what there is.
+        """
+
+        def build(current: Work) -> dict[str, Any]:
+            built = self.workspace.build_index(gallery, progress=current.progress)
+            return {"gallery": gallery, "built": built}
+
+        try:
+            if self.workspace.needs_build(gallery) and not self._is_building():
+                self.jobs.submit(BUILD, build)
+        except (SiamkitError, OSError) as error:  # the samples are enrolled all the same
+            log.warning("the index of %s is not up to date: %s", gallery, error)
+
+    def _is_building(self) -> bool:
+        """Return True if a worker builds an index, or is about to."""
+        return any(job.kind == BUILD and not job.has_ended for job in self.jobs.list_all())
 
     def close(self) -> None:
         """Finish what is at work, interrupt the jobs, and close the store."""

@@ -229,15 +229,15 @@ class LiveIndex:
             index = self._state.index
             return not self._state.is_closed and isinstance(index, Builds) and index.wants_build()
 
-    def build(self, progress: Progress = ignore_progress) -> None:
-        """Build the structure of what is saved, if its size asks for one.
+    def build(self, progress: Progress = ignore_progress) -> bool:
+        """Build the structure of what is saved, if its size asks for one; True if that was done.
 
         Aside: searches go on meanwhile, with what there was. If a thread builds already, nothing is
         done. Raises OSError, RuntimeError (FAISS) or IndexUnavailable; searches then scan.
         """
         state = self._state
         if not (self.wants_build() and state.building.acquire(blocking=False)):
-            return
+            return False
         try:
             aside, _ = self._open()
             try:
@@ -249,25 +249,27 @@ class LiveIndex:
             with state.lock:
                 state.index.close()
                 state.replace(built)
+            return True
         finally:
             state.building.release()
 
-    def settle(self, progress: Progress = ignore_progress, *, build: bool = True) -> None:
+    def settle(self, progress: Progress = ignore_progress, *, build: bool = True) -> bool:
         """Save if due and build if the size asks for it, so that no query has to wait for that.
 
-        An obstacle is logged: the templates are in the store, and searches scan.
+        Returns True if it was built. An obstacle is logged: the templates are in the store, and
+        searches scan.
         """
         with self.current():
             pass
         self.save_if_due()
         try:
-            if build and self._save and self.store.writable:
-                self.build(progress)
+            return build and self._save and self.store.writable and self.build(progress)
         except UNSAVED as error:
             log.warning(
                 f"the index of gallery {self.gallery.name} could not be built: {error};"
                 f" searches scan until `siamkit index rebuild {self.gallery.name}` has built it"
             )
+            return False
 
     def close(self) -> None:
         """Release the index. It is opened again if a thread still searches it."""

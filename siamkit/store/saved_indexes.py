@@ -12,6 +12,7 @@ from siamkit.protocols import IndexBackend
 from siamkit.store import erasures, galleries, templates
 from siamkit.store.database import Store
 from siamkit.store.galleries import DEFAULT_INDEX, Gallery, index_prefix
+from siamkit.store.index_servers import has_server
 from siamkit.types import Cursor
 
 _NAME = re.compile(  # of a saved file, see index_prefix
@@ -43,14 +44,6 @@ def backend_of(gallery: Gallery) -> IndexBackend:
     return load_backend(gallery.index)
 
 
-def is_shared(backend: IndexBackend) -> bool:
-    """Return True if a backend saves outside the store, on a server: see siamkit.protocols.Shared.
-
-    It is not asked at every command.
-    """
-    return bool(getattr(backend, "shared", False))
-
-
 def key_of(store: Store, gallery: Gallery, backend: IndexBackend) -> str:
     """Return the name of a gallery's index. On a server, it begins with the store's own id."""
     return _own(store, backend) + gallery.index_key
@@ -62,7 +55,7 @@ def prefix_of(store: Store, gallery_id: int, backend: IndexBackend) -> str:
 
 
 def _own(store: Store, backend: IndexBackend) -> str:
-    return f"{store.own_id}-" if is_shared(backend) else ""
+    return f"{store.own_id}-" if has_server(backend) else ""
 
 
 def change(store: Store, gallery: Gallery, index: str) -> Gallery:
@@ -114,7 +107,7 @@ def drop_erased(store: Store) -> None:
     half_written = {file.gallery_id for file in saved if file.half_written}
     for gallery_id, (index, below) in floors.items():
         is_suspect = below or gallery_id in half_written
-        if is_suspect and index in _installed() and not is_shared(load_backend(index)):
+        if is_suspect and index in _installed() and not has_server(load_backend(index)):
             _drop(store, gallery_id, index, below)
     for file in saved:
         if file.gallery_id not in floors or floors[file.gallery_id][0] != file.backend:
@@ -147,7 +140,7 @@ def drop_forgotten(store: Store, gallery: Gallery, saved: Cursor | None = None) 
     """
     below = erasures.floor(store, gallery.id, gallery.index)
     is_old = saved is not None and (below is None or saved.seq < below)
-    if is_old or not is_shared(backend_of(gallery)):
+    if is_old or not has_server(backend_of(gallery)):
         _drop(store, gallery.id, gallery.index, below)
 
 

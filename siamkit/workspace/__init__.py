@@ -11,6 +11,7 @@ from siamkit.workspace.duplicates import DuplicateMethods
 from siamkit.workspace.embedding import EmbeddingMethods
 from siamkit.workspace.enrolment import EnrolmentMethods
 from siamkit.workspace.exchange import ExchangeMethods
+from siamkit.workspace.index import IndexMethods
 from siamkit.workspace.layers import LayerMethods
 from siamkit.workspace.library import LibraryMethods
 from siamkit.workspace.measuring import MeasuringMethods
@@ -36,6 +37,7 @@ class Workspace(  # the reference lists the methods of the last one first
     QueryMethods,
     LibraryMethods,
     EmbeddingMethods,
+    IndexMethods,
     EnrolmentMethods,
 ):
     """A store and every operation on it; models and indexes stay open between calls.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from siamkit.embed import batches
 from siamkit.embed.batches import EmbedAll
 from siamkit.embed.pipeline import DEFAULT, Pipeline, open_pipeline, resolve_detector
-from siamkit.errors import MissingWeights, StoreError
+from siamkit.errors import MissingWeights, SiamkitError, StoreError
 from siamkit.flows.forget import finish_erasing
 from siamkit.flows.galleries import find_gallery
 from siamkit.io import sources
@@ -21,11 +22,17 @@ from siamkit.io.places import expand
 from siamkit.protocols import Detector
 from siamkit.sdk import forks, threads
 from siamkit.store import Gallery, Store, galleries
+from siamkit.store.index_servers import has_server
 from siamkit.store.live_index import LiveIndex
+from siamkit.store.saved_indexes import backend_of
+from siamkit.types import Progress
 
 if TYPE_CHECKING:
     from siamkit.flows.classify import Classifier
     from siamkit.stats.classify import ClassificationRule
+
+BATCH = 100  # samples of one call; building for fewer would cost each small call too much
+log = logging.getLogger("siamkit")
 
 
 def default_root() -> Path:
@@ -193,8 +200,10 @@ class OpenStore:
         with open_workers(workers, pipeline, models) as opened:
             yield opened.embed_all
 
-    def index(self, gallery: Gallery) -> LiveIndex:
+    def index(self, gallery: Gallery, *, announce: bool = True) -> LiveIndex:
         """Open a gallery's index, kept open and in step with the store.
+
+        announce: log a line if a large one has to be filled from the store first.
 
         Examples:
             >>> len(ws.index(ws.gallery("questions")))
@@ -206,8 +215,22 @@ class OpenStore:
             with self._opening:
                 live = self._indexes.get(key)
                 if live is None:
-                    live = self._indexes[key] = LiveIndex(self.store, gallery)
+                    live = LiveIndex(self.store, gallery, announce=announce)
+                    self._indexes[key] = live
         return live.of(gallery)
+
+    def _settle_index(self, gallery: str, count: int, progress: Progress) -> None:
+        """After `count` samples were enrolled: leave an index behind that no query has to build.
+
+        Fewer than BATCH leave it to the next batch, except on a server, where others look at once.
+        """
+        try:
+            target = galleries.get(self.store, gallery)
+            is_batch = count >= BATCH
+            if is_batch or has_server(backend_of(target)):
+                self.index(target, announce=False).settle(progress, build=is_batch)
+        except SiamkitError as error:  # they are enrolled all the same
+            log.warning(f"the index of gallery {gallery} is not up to date: {error}")
 
     def _open_gallery(
         self, name: str, detector: str | None = DEFAULT

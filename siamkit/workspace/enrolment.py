@@ -110,6 +110,8 @@ class EnrolmentMethods(GalleryMethods):
         prompt: Prompt | None = None,
         look_again: bool = False,
         workers: int | str | None = None,
+        build: bool = True,
+        progress: Progress = ignore_progress,
     ) -> Iterator[EnrolResult]:
         """Enrol (label, source) pairs; yield one result per source, once it is durable.
 
@@ -121,6 +123,9 @@ class EnrolmentMethods(GalleryMethods):
         such as ray://HOST:10001: see the page "Embedding on many machines". This process alone
         writes. Raises BadInput for neither, or with a prompt; MissingPackage without Ray;
         SiamkitError if no cluster answers, or it lacks what this process has.
+        build: after the last result of a batch of 100 or more, build what makes searches fast, if
+        the gallery has outgrown what there is, so that no query waits; progress: of that. If it is
+        interrupted, nothing that was yielded is lost: see `build_index`.
 
         Examples:
             >>> items = [("sign in", "I forgot my password"), ("hours", "Are you open on Sundays?")]
@@ -152,8 +157,9 @@ class EnrolmentMethods(GalleryMethods):
 
         target = (self.store, existing) if existing else None
         pairs = _take_pairs(items, pipeline.modality.kind)
+        enrolled = 0
         with self._embedding(workers, pipeline, names) as embed_all:
-            yield from enrol(
+            for result in enrol(
                 target,
                 create,
                 pipeline,
@@ -162,7 +168,11 @@ class EnrolmentMethods(GalleryMethods):
                 look_again=look_again,
                 open_index=self.index,
                 embed_all=embed_all,
-            )
+            ):
+                enrolled += result.status != "failed"
+                yield result
+        if build and enrolled:
+            self._settle_index(gallery, enrolled, progress)
 
     @staticmethod
     def read_labelled(
@@ -208,8 +218,17 @@ class EnrolmentMethods(GalleryMethods):
 
         return record(seconds, label, modality, expand(Path(folder)), started)
 
-    def add_templates(self, gallery: str, labels: Sequence[str], vectors: Vectors) -> Iterator[int]:
+    def add_templates(
+        self,
+        gallery: str,
+        labels: Sequence[str],
+        vectors: Vectors,
+        *,
+        progress: Progress = ignore_progress,
+    ) -> Iterator[int]:
         """Enrol (n, dim) vectors embedded elsewhere; yield how many are durable so far.
+
+        progress: of building the index at the end, see `enrol_many`.
 
         Examples:
             >>> vectors = ws.embed("questions", ["Do you ship abroad?"]).vectors
@@ -219,6 +238,8 @@ class EnrolmentMethods(GalleryMethods):
         from siamkit.flows.enrol import add_templates
 
         yield from add_templates(self.store, self.gallery(gallery), labels, vectors)
+        if len(labels):
+            self._settle_index(gallery, len(labels), progress)
 
 
 def _take_pairs(

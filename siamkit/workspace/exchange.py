@@ -63,6 +63,7 @@ class ExchangeMethods(OpenStore):
         media: str | Path | None = None,
         encoder: str | None = None,
         confirm: Callable[[Mapping[str, int]], None] = lambda gains: None,
+        progress: Progress = ignore_progress,
     ) -> Imported:
         """Read an exported folder into a new gallery, whole or not at all.
 
@@ -70,7 +71,8 @@ class ExchangeMethods(OpenStore):
         as_gallery: None takes the name that was exported. merge: add to a gallery that exists,
         which keeps its settings. confirm: called before that with the new samples of each identity
         that the gallery knows; it may raise. media: a folder with the samples' files; without it,
-        none of them is ever read. encoder: needed if the export's own is not installed.
+        none of them is ever read. encoder: needed if the export's own is not installed. progress:
+        of building the index at the end, see `enrol_many`.
 
         Raises BadInput, before anything is stored, for a damaged folder; StoreError for a gallery
         that exists, EncoderMismatch if it holds vectors of another encoder.
@@ -91,7 +93,9 @@ class ExchangeMethods(OpenStore):
             target = importing.require_mergeable(self.store, exported, name, merge=merge)
             confirm(importing.find_gains(self.store, target, exported))
         self.init()
-        return importing.import_gallery(self.store, exported, name, merge=merge)
+        imported = importing.import_gallery(self.store, exported, name, merge=merge)
+        self._settle_index(name, imported.new + imported.already, progress)
+        return imported
 
     def reembed(
         self,
@@ -118,6 +122,8 @@ class ExchangeMethods(OpenStore):
         wanted = None if encoder == DEFAULT else encoder or target.encoder
         encoder = names.pin_encoder(plugin, wanted)
         pipeline = self.pipeline(plugin.name, encoder=encoder, detector=target.detector)
-        return reembed(
+        reembedded = reembed(
             self.store, target, pipeline, encoder, drop_missing=drop_missing, progress=progress
         )
+        self._settle_index(gallery, reembedded.samples, progress)
+        return reembedded

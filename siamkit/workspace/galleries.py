@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from siamkit.embed.pipeline import DEFAULT, resolve_detector
 from siamkit.errors import UnknownName
@@ -14,10 +14,9 @@ from siamkit.store import Gallery, galleries, identity_pages, labels, merges, sa
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryExists
 from siamkit.store.index_servers import reaching_server, require_no_address
 from siamkit.store.labels import Holding
-from siamkit.store.live_index import rebuild
 from siamkit.store.merges import Merger
 from siamkit.store.samples import Sample
-from siamkit.store.saved_indexes import backend_of, change, load_backend
+from siamkit.store.saved_indexes import load_backend
 from siamkit.workspace.base import OpenStore
 
 
@@ -267,42 +266,3 @@ class GalleryMethods(OpenStore):
         """
         samples.require(self.store, sample_id)
         forget(self.store, [sample_id])
-
-    def index_stats(self, gallery: str) -> Mapping[str, str | int | float | bool]:
-        """Describe a gallery's index: its backend as `index`, and what the backend reports.
-
-        FAISS tells structure, exact, recall, templates, since_saved, bytes.
-
-        Examples:
-            >>> ws.index_stats("questions")["templates"]
-            5
-        """
-        opened = galleries.get(self.store, gallery)
-        return {"index": opened.index, **self.index(opened).index.describe()}
-
-    def rebuild_index(
-        self, gallery: str, *, index: str | None = None, index_address: str | None = None
-    ) -> Mapping[str, str | int | float | bool]:
-        """Rebuild a gallery's index from the store, and describe it as `index_stats` does.
-
-        index: another backend, which the gallery uses from now on.
-        index_address: that of the index's server, which the store keeps for all its galleries.
-
-        Raises IndexUnavailable, and changes nothing, if the index's server does not answer.
-
-        Examples:
-            >>> ws.rebuild_index("questions")["templates"]
-            5
-        """
-        with self._opening:  # one thread at a time: each deletes what is saved
-            target = galleries.get(self.store, gallery)
-            backend = load_backend(index) if index else backend_of(target)
-            with reaching_server(self.store, backend, index_address):
-                if live := self._indexes.pop((target.index_key, target.index), None):
-                    live.close()
-                if index is not None and index != target.index:
-                    target = change(self.store, target, index)
-                rebuilt = rebuild(self.store, target).index
-            description = {"index": target.index, **rebuilt.describe()}
-            rebuilt.close()
-            return description

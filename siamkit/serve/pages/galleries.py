@@ -172,10 +172,12 @@ def enrol(server: Server, form: Form, gallery: str) -> Moved | Shown:
     box = read_box(form["box"])
     prompt = Prompt(box=box) if box else None
     if texts:
-        results = list(ws.enrol_many(gallery, [(label, text) for text in texts]))
+        pairs = [(label, text) for text in texts]
+        results = list(ws.enrol_many(gallery, pairs, build=False))
     else:
         items = [(file.name, bytes(file)) for file in files]
         results = ws.enrol_uploads(gallery, label, items, choose=choose, prompt=prompt)
+    server.build_soon(gallery)
     failures = [(r.source, describe(r.error, server)) for r in results if r.error]
     counts = {s: sum(r.status == s for r in results) for s in ("enrolled", "already")}
     warnings = [_without_commands(warning) for r in results for warning in r.warnings]
