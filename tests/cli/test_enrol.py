@@ -87,7 +87,7 @@ def test_the_bar_counts_rows_without_a_text_too(letters, monkeypatch):
         totals.append(total)
         yield steps.append
 
-    monkeypatch.setattr("siamkit.cli.enrol.bar", bar)
+    monkeypatch.setattr("siamkit.cli.progress.bar", bar)
     (letters.folder / "t.csv").write_text("id,q\na,one and two\nb,\n")
     assert letters("enrol", "letters", "--from", "t.csv", "--column", "q").code == 1
     assert totals == [steps[-1]] == [2]

@@ -72,7 +72,7 @@ def test_a_slow_reader_does_not_bring_it_back(filled):
     store.close()
 
 
-def test_samples_forgotten_while_a_query_saves_leave_no_trace(filled, monkeypatch):
+def test_samples_forgotten_while_an_index_is_saved_leave_no_trace(filled, monkeypatch):
     from siamkit_faiss.index import FaissIndex
 
     saving = FaissIndex.save
@@ -84,9 +84,8 @@ def test_samples_forgotten_while_a_query_saves_leave_no_trace(filled, monkeypatc
         saving(index, cursor)
 
     rows = np.random.default_rng(2).normal(size=(1200, 64))
-    list(filled.add_templates("letters", [f"new {n}" for n in range(1200)], rows))
     monkeypatch.setattr(FaissIndex, "save", slow_save)
-    filled.query("letters", "x")
+    list(filled.add_templates("letters", [f"new {n}" for n in range(1200)], rows))
     assert traces(filled) == []
     assert filled.query("letters", TEXT)[0].identity is None
 

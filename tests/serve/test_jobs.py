@@ -14,9 +14,9 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 
-from siamkit import BadInput
+from siamkit import BadInput, Workspace
 from siamkit.serve.failures import Busy, RequestError
-from siamkit.serve.jobs import Jobs
+from siamkit.serve.jobs import ENDED, Jobs
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -225,3 +225,22 @@ def test_enrolling_and_evaluating_are_jobs(letters):
     assert follow(letters, job)[-1][1]["state"] == "done"
     assert letters.get(f"/v1/jobs/{job['id']}/result").json()["evaluations"][0]["mated"] == 2
     assert letters.delete(f"/v1/jobs/{job['id']}").json()["state"] == "done"
+
+
+def test_an_enrolment_leaves_the_building_of_an_index_to_a_job(settings, client):
+    with Workspace(settings.store) as ws:
+        ws.create_gallery("notes", "letters", index="ledger")
+    texts = [f"{a} and {b}" for a in ("one", "two", "three") for b in range(20)]
+    reply = client.post("/v1/galleries/notes/enrol", json={"texts": texts, "labels": texts})
+    assert reply.status_code == 200, reply.text
+    (job,) = [job for job in client.get("/v1/jobs").json() if job["kind"] == "build-index"]
+    end = time.monotonic() + 10
+    while job["state"] not in ENDED:
+        assert time.monotonic() < end, job
+        job = client.get(f"/v1/jobs/{job['id']}").json()
+    assert (job["state"], job["step"]) == ("done", "building the index")
+    result = client.get(f"/v1/jobs/{job['id']}/result").json()
+    assert result == {"gallery": "notes", "built": True}
+    reply = client.post("/v1/galleries/notes/enrol", json={"texts": ["more"], "labels": ["more"]})
+    assert reply.status_code == 200
+    assert len(client.get("/v1/jobs").json()) == 1
