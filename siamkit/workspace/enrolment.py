@@ -16,7 +16,7 @@ from siamkit.io.places import expand, expand_text
 from siamkit.protocols import Source
 from siamkit.sdk.inputs import is_batch, take_all, take_or_refuse
 from siamkit.store import Gallery, Store
-from siamkit.types import Input, Kind, Prompt, Vectors
+from siamkit.types import Input, Kind, Progress, Prompt, Vectors, ignore_progress
 from siamkit.workspace.galleries import GalleryMethods
 
 if TYPE_CHECKING:
