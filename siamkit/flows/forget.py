@@ -8,7 +8,16 @@ from collections.abc import Sequence
 
 from siamkit.errors import SiamkitError
 from siamkit.io import unfinished
-from siamkit.store import Gallery, Store, erasures, galleries, samples, saved_indexes, uploads
+from siamkit.store import (
+    Gallery,
+    Store,
+    erasures,
+    galleries,
+    samples,
+    saved_indexes,
+    traces,
+    uploads,
+)
 from siamkit.store.erasures import Erasure
 
 WAIT_SECONDS = 5.0  # for readers to finish; then the traces are left to the next command
@@ -19,9 +28,9 @@ def forget(store: Store, sample_ids: Sequence[int]) -> int:
     """Delete samples, damaged ones too, with their templates, and identities that then own none.
 
     Returns the number of samples that were there. The saved indexes that held them are deleted,
-    with their thumbnails and the files that the store itself kept of them; the database is
-    rewritten without its free space and the write-ahead log is emptied. If interrupted, the next
-    command finishes this.
+    with their thumbnails and the files that the store itself kept of them; the free space of the
+    database is overwritten and the write-ahead log is emptied. If interrupted, the next command
+    finishes this.
     """
     own_files = uploads.sources_of(store, sample_ids)
     deleted = samples.delete(store, sample_ids)
@@ -60,7 +69,8 @@ def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> None:
         saved_indexes.drop_erased(store)
         if pending := erasures.pending(store):
             _erase(store, pending, wait_seconds)
-            uploads.sweep(store)
+            if not wait_seconds:  # a process was killed that may not have deleted its files
+                uploads.sweep(store)
 
 
 def _erase(store: Store, pending: Sequence[Erasure], wait_seconds: float) -> None:
@@ -74,7 +84,7 @@ def _erase(store: Store, pending: Sequence[Erasure], wait_seconds: float) -> Non
             obstacle = error
     try:
         if erased or wait_seconds:  # else earlier commands have scrubbed all they could
-            erasures.scrub(store, erased, wait_seconds=wait_seconds)
+            traces.remove(store, erased, wait_seconds=wait_seconds)
     except (sqlite3.Error, OSError, SiamkitError) as error:
         obstacle = error
     if obstacle:

@@ -30,7 +30,7 @@ from siamkit.store.sqlite_errors import ELSEWHERE, MEND, plain_errors
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA = 11  # number of migrations that this version of siamkit knows
+SCHEMA = 12  # number of migrations that this version of siamkit knows
 APPLICATION_ID = 0x5349414D  # 'SIAM'; tells a store from any other SQLite database
 OWN_ID = re.compile("[0-9a-f]{16}")  # as the schema makes it
 MOST_NAMED = 10  # damaged samples in one line
@@ -64,7 +64,7 @@ class Store:
                 create_folder(root)
                 create_private(self.path)  # SQLite gives -wal and -shm the same mode
                 self.created = True
-            self._file = Path(os.path.abspath(self.path))  # threads may change the directory
+            self.file = Path(os.path.abspath(self.path))  # whatever directory threads change to
             _require_files(self.path, self.index_root)
             self._inode: int | None = None
             self.writable = True
@@ -85,17 +85,17 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         """Open a connection for this thread, to the same file as those of the others."""
-        if self._inode is not None and self._inode != self._file.stat().st_ino:
+        if self._inode is not None and self._inode != self.file.stat().st_ino:
             hint = "close the workspace, and open it again"
             raise StoreError(f"{self.path} was replaced while it was open", hint=hint)
-        connection, self.writable = connect(self._file)
-        self._inode = self._file.stat().st_ino
+        connection, self.writable = connect(self.file)
+        self._inode = self.file.stat().st_ino
         return connection
 
     def is_current(self) -> bool:
         """Return False if the database was deleted, moved or replaced since it was opened."""
         try:
-            return self._inode in (None, self._file.stat().st_ino)
+            return self._inode in (None, self.file.stat().st_ino)
         except OSError:
             return False
 
@@ -118,11 +118,11 @@ class Store:
     @property
     def index_root(self) -> Path:
         """Folder that index backends save to."""
-        return self._file.parent / "index"
+        return self.file.parent / "index"
 
     def create_index_root(self) -> None:
         """Create the folder of the indexes, for those who may read the database. Raises OSError."""
-        readable = self._file.stat().st_mode & 0o777
+        readable = self.file.stat().st_mode & 0o777
         create_folder(self.index_root, mode=readable | (readable & 0o444) >> 2)
 
     @property

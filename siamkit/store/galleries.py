@@ -231,11 +231,13 @@ def set_index(store: Store, gallery: Gallery, index: str) -> None:
 def delete(store: Store, gallery: Gallery) -> None:
     """Delete a gallery with its samples and templates, and identities that own nothing else."""
     with store.write() as db:
+        first = erasures.head(db, gallery.id)
+        erasures.disturb_all(db)
         db.execute("DELETE FROM templates WHERE gallery_id = ?", (gallery.id,))
         db.execute("DELETE FROM samples WHERE gallery_id = ?", (gallery.id,))
-        erasures.note(store, gallery.id)  # while the row still names the index
+        erasures.note(store, gallery.id, first)  # while the row still names the index
         db.execute("DELETE FROM galleries WHERE id = ?", (gallery.id,))
-        identities.drop_empty(db)
+        identities.drop_all_empty(db)
         drop_unused_spaces(store)
 
 

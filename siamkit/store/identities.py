@@ -7,6 +7,7 @@ notices. So the row itself is read, and must have the label that was looked for.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 from siamkit.errors import StoreError
 from siamkit.store.sqlite_errors import MEND
@@ -34,9 +35,15 @@ def ensure(db: sqlite3.Connection, label: str, when: str) -> int:
     return created.lastrowid
 
 
-def drop_empty(db: sqlite3.Connection) -> None:
-    """Delete identities that own no sample. The caller holds the write lock."""
-    db.execute(
-        "DELETE FROM identities WHERE NOT EXISTS"
-        " (SELECT 1 FROM samples WHERE samples.identity_id = identities.id)"
-    )
+_EMPTY = "NOT EXISTS (SELECT 1 FROM samples WHERE samples.identity_id = identities.id)"
+
+
+def drop_empty(db: sqlite3.Connection, identity_ids: Iterable[int]) -> None:
+    """Delete those of some identities that own no sample. The caller holds the write lock."""
+    rows = [(identity_id,) for identity_id in identity_ids]
+    db.executemany(f"DELETE FROM identities WHERE id = ? AND {_EMPTY}", rows)
+
+
+def drop_all_empty(db: sqlite3.Connection) -> None:
+    """Delete the identities that own no sample. The caller holds the write lock."""
+    db.execute(f"DELETE FROM identities WHERE {_EMPTY}")

@@ -51,7 +51,7 @@ def merge(store: Store, old: str, new: str) -> Merger:
         moving = [sample_id for (sample_id,) in db.execute(query, (source,)).fetchall()]
         number = _next_number(db)
         copies = _move(db, number, moving, old, target)
-        identities.drop_empty(db)
+        identities.drop_empty(db, [source])
     return Merger(old, new, len(moving) - copies, copies, number)
 
 
@@ -62,7 +62,7 @@ def move(store: Store, sample_id: int, label: str) -> Merger:
     """
     new = labels.normalise_label(label)
     with store.write() as db:
-        query = "SELECT i.name FROM samples s JOIN identities i ON i.id = s.identity_id"
+        query = "SELECT i.name, i.id FROM samples s JOIN identities i ON i.id = s.identity_id"
         row = db.execute(f"{query} WHERE s.id = ?", (sample_id,)).fetchone()
         if row is None:
             raise UnknownName(f"no sample {sample_id} in {store.root}")
@@ -71,7 +71,7 @@ def move(store: Store, sample_id: int, label: str) -> Merger:
             raise BadInput(f"sample {sample_id} is of {new!r} already", hint=hint)
         target, number = identities.ensure(db, new, now()), _next_number(db)
         copies = _move(db, number, [sample_id], row[0], target)
-        identities.drop_empty(db)
+        identities.drop_empty(db, [row[1]])
     return Merger(row[0], new, 1 - copies, copies, number)
 
 
@@ -125,8 +125,10 @@ def undo(store: Store, old: str | None = None, number: int | None = None) -> Mer
         identity_id = identities.ensure(db, label, now())
         query = "SELECT sample_id FROM merged WHERE merger = ? ORDER BY sample_id"
         merged = [sample_id for (sample_id,) in db.execute(query, (number,)).fetchall()]
+        query = "SELECT identity_id FROM samples WHERE id = ?"
+        owners = {db.execute(query, (sample_id,)).fetchone()[0] for sample_id in merged}
         moves = [_give_back(db, sample_id, number, identity_id) for sample_id in merged]
-        identities.drop_empty(db)
+        identities.drop_empty(db, owners | {identity_id})
     return Merger(new, label, moves.count("moved"), moves.count("copied"), number)
 
 

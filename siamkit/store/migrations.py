@@ -277,6 +277,34 @@ INSERT INTO store VALUES (1, lower(hex(randomblob(8))));;
 """
 
 
+@migrations()
+def m012_disturbed(db: Database) -> None:
+    """Rows around which a deletion must overwrite free space, and where it begins in the log."""
+    _execute_all(db, _DISTURBED)
+
+
+_DISTURBED = """
+ALTER TABLE erasures ADD COLUMN first INTEGER NOT NULL DEFAULT 0;;   -- change before the deletion
+CREATE TABLE disturbed (                    -- since SQLite may move other rows when these change
+  number INTEGER PRIMARY KEY,               -- 0: any row of any table may have been moved
+  tree TEXT NOT NULL,
+  id INTEGER NOT NULL
+);;
+INSERT INTO disturbed SELECT 0, '', 0 WHERE EXISTS (SELECT 1 FROM identities);;
+""" + "".join(
+    f"CREATE TRIGGER {table}_{event} AFTER {action} ON {table}"
+    " WHEN NOT EXISTS (SELECT 1 FROM disturbed WHERE number = 0)"
+    f" BEGIN INSERT INTO disturbed (tree, id) VALUES ('{table}', old.id); END;;\n"
+    for table, event, action in (
+        ("identities", "renamed", "UPDATE"),
+        ("identities", "deleted", "DELETE"),
+        ("samples", "changed", "UPDATE"),
+        ("samples", "deleted", "DELETE"),
+        ("templates", "deleted", "DELETE"),
+    )
+)
+
+
 def apply(db: Database) -> None:
     """Bring a store up to date. The caller holds the write lock."""
     migrations.apply(db)

@@ -17,6 +17,7 @@ from siamkit.store.galleries import Gallery, require_space
 from siamkit.types import Region, Vectors
 
 DIGEST_BYTES = 32  # SHA-256
+MANY = 500  # samples that are deleted at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,14 +283,25 @@ def delete(store: Store, sample_ids: Sequence[int]) -> int:
 
     Leaves a note in `erasures`; `siamkit.flows.forget` removes the traces.
     """
+    query = "SELECT gallery_id, identity_id FROM samples WHERE id = ?"
+    heads: dict[int, int] = {}  # of the galleries, before
+    owners: set[int] = set()
     deleted = 0
     with store.write() as db:
+        if len(sample_ids) >= MANY:
+            erasures.disturb_all(db)
         for sample_id in sample_ids:
-            row = db.execute("SELECT gallery_id FROM samples WHERE id = ?", (sample_id,)).fetchone()
-            if row:
-                db.execute("DELETE FROM samples WHERE id = ?", (sample_id,))
-                db.execute(_FORGET_UNKNOWN, (sample_id,))
-                erasures.note(store, row[0])
-                deleted += 1
-        identities.drop_empty(db)
+            row = db.execute(query, (sample_id,)).fetchone()
+            if row is None:
+                continue
+            gallery_id, identity_id = row
+            if gallery_id not in heads:
+                heads[gallery_id] = erasures.head(db, gallery_id)
+            db.execute("DELETE FROM samples WHERE id = ?", (sample_id,))
+            db.execute(_FORGET_UNKNOWN, (sample_id,))
+            owners.add(identity_id)
+            deleted += 1
+        for gallery_id, first in heads.items():
+            erasures.note(store, gallery_id, first)
+        identities.drop_empty(db, owners)
     return deleted

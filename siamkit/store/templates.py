@@ -16,7 +16,7 @@ from siamkit.store import calibrations, erasures, galleries, uploads
 from siamkit.store.checked import TIES, fits, is_tied, sound_templates, template_checksum
 from siamkit.store.database import Store
 from siamkit.store.galleries import Gallery, GalleryEncoder
-from siamkit.store.identities import drop_empty, find
+from siamkit.store.identities import drop_all_empty, find
 from siamkit.store.sqlite_errors import MEND
 from siamkit.types import Cursor, Ids, Vectors
 
@@ -232,6 +232,8 @@ def replace_all(
     """
     with store.write() as db:
         present = _require_only(db, gallery, embedded)
+        first = erasures.head(db, gallery.id)
+        erasures.disturb_all(db)
         space_id = galleries.ensure_space(
             store, gallery.space.modality, encoder.fingerprint, encoder.dim
         )
@@ -252,7 +254,7 @@ def replace_all(
             " (SELECT sample_id FROM templates WHERE gallery_id = ?1)",
             (gallery.id,),
         )
-        drop_empty(db)
+        drop_all_empty(db)
         # Scores of the old vectors say nothing about the new ones. Nor would they if the old
         # encoder came back, once samples have been dropped.
         db.execute("DELETE FROM calibrations WHERE gallery_id = ?", (gallery.id,))
@@ -261,7 +263,7 @@ def replace_all(
             store, gallery.id, encoder.fingerprint, encoder.threshold, encoder.calibration
         )
         if len(vectors) < len(present):
-            erasures.note(store, gallery.id)
+            erasures.note(store, gallery.id, first)
 
 
 def _require_only(db: sqlite3.Connection, gallery: Gallery, embedded: set[int]) -> set[int]:

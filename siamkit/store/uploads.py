@@ -142,10 +142,10 @@ def sweep(store: Store) -> None:
                 if folder not in named and folder.stat().st_mtime < oldest:
                     shutil.rmtree(folder)
     if thumbnails.is_dir():
-        ids = {row[0] for row in store.fetch_all("SELECT id FROM samples")}
         for path in thumbnails.glob("*-*.jpg"):
             number = path.name.partition("-")[0]
-            if not number.isdigit() or int(number) not in ids:
+            is_id = number.isdigit() and len(number) < 19  # digits of SQLite's largest integer
+            if not (is_id and store.fetch_one("SELECT 1 FROM samples WHERE id = ?", int(number))):
                 path.unlink(missing_ok=True)
 
 

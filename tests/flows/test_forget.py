@@ -11,6 +11,7 @@ import pytest
 
 import siamkit as sk
 from siamkit.store import Store, erasures, galleries, samples
+from siamkit.store import traces as traces_of_deletions
 from siamkit.store.labels import holdings
 from siamkit.store.live_index import LiveIndex
 
@@ -94,7 +95,7 @@ def test_a_note_written_meanwhile_is_not_taken_back(filled):
     forget_and_die(filled)
     (before,) = erasures.pending(filled.store)
     samples.delete(filled.store, [s.id for s in samples.of_label(filled.store, "person 7")])
-    erasures.scrub(filled.store, [before], wait_seconds=0)
+    traces_of_deletions.remove(filled.store, [before], wait_seconds=0)
     (after,) = erasures.pending(filled.store)
     assert after.gallery_id == before.gallery_id
     assert after.seq > before.seq
