@@ -1,0 +1,251 @@
+"""One gallery's index: a collection as it was last saved plus, in memory, the changes since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from siamkit.errors import IndexUnavailable
+from siamkit.types import Cursor, Hits
+from siamkit_milvus.changes import Changes, best
+from siamkit_milvus.collection import SCANNED_ROWS, Collection, create, find, name_of
+from siamkit_milvus.records import Record, State, new_record
+from siamkit_milvus.server import Server
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from siamkit.types import Ids, Progress, Vectors
+
+SAVE_AFTER = 1_000  # changes, or 5 % of what is saved if that is more
+OF_ANOTHER = "is of another history: of a restored backup, or of a copy of this store's folder"
+REFILL = "the next command fills another one"
+SPARE_HITS = 32  # asked for besides k, for those that turn out to be removed or replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A collection, and the record of what it holds."""
+
+    collection: Collection
+    record: Record
+    time: int  # of the server, that searches have to have seen
+    # On record, too, and unknown to the store so far. If it does not know them at the first search
+    # either, they are of another store.
+    doubtful: tuple[Cursor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an index saves: a key on a server."""
+
+    server: Server
+    key: str
+    dim: int
+    folder: Path  # for temporary files
+    known: Callable[[Cursor], bool]  # whether the store's log has a change
+    refused: frozenset[str] = frozenset()  # collections of no use, which a save replaces
+
+
+class MilvusIndex:
+    """An index whose saved rows lie on a server, in one collection.
+
+    What was added or removed since is searched here, exactly, and merged: a search depends on the
+    server for what was saved, and for nothing else.
+    """
+
+    exact = False
+
+    def __init__(self, place: Place, saved: Saved | None) -> None:
+        """Begin with what is saved, and no changes."""
+        self._place, self._saved = place, saved
+        self._changes = Changes(place.folder)
+        self._pushes: list[Record] = []  # of saves that failed
+
+    def __len__(self) -> int:
+        changes, saved = self._changes, self._saved
+        if saved is None:
+            return changes.added_count
+        masked = changes.ids_up_to(saved.record.last)
+        hidden = len(saved.collection.present(masked, saved.time))
+        return self._count(saved) - hidden + changes.added_count
+
+    def cursor(self) -> Cursor:
+        """Return the last change that the collection holds."""
+        return self._saved.record.cursor if self._saved else Cursor()
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        """Add (n, dim) unit vectors under (n,) ids; an id that is there is replaced."""
+        if len(ids):
+            self._changes.add(ids, vectors)
+
+    def remove(self, ids: Ids) -> None:
+        """Remove (n,) ids; unknown ones are ignored."""
+        if len(ids):
+            self._changes.remove(ids)
+
+    def search(self, vectors: Vectors, k: int, *, within: Ids | None = None) -> Hits:
+        """Find the k nearest of each of (n, dim) unit vectors, best first; ids are -1 at the end.
+
+        within: (m,) ids to search among; their rows are fetched and compared here, exactly.
+        """
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        if within is not None:
+            within = np.unique(within)
+        parts = [self._changes.search(vectors, k, within), self._search_saved(vectors, k, within)]
+        shape = (len(vectors), k)
+        hits = [part for part in parts if part is not None]
+        hits.append((np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64)))
+        scores, ids = (np.concatenate(columns, axis=1) for columns in zip(*hits, strict=True))
+        by_id = np.where(ids < 0, np.iinfo(np.int64).max, ids)
+        order = np.lexsort((by_id, -scores), axis=1)[:, :k]
+        return Hits(np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1))
+
+    def due(self) -> bool:
+        """Return True if saving now makes the next opening cheaper."""
+        if self._saved is None:
+            return bool(len(self._changes))
+        return len(self._changes) > max(SAVE_AFTER, self._saved.record.count // 20)
+
+    def save(self, cursor: Cursor) -> None:
+        """Push the changes, then record that the collection is at `cursor`.
+
+        Nothing is written where a later change is saved already, or has deleted something. Raises
+        IndexUnavailable, also if the collection is not there any more, or others save to it.
+        """
+        others: list[Collection] = []
+        before: list[Record] = []
+        if self._saved is None:
+            others = find(self._place.server, f"{name_of(self._place.key)}_")
+            if any(self._is_at(other, cursor) for other in others):
+                return
+            collection = create(self._place.server, self._place.key, self._place.dim)
+        else:
+            collection = self._saved.collection
+            state = self._own_state(collection)
+            if state.newest > cursor.seq:
+                return
+            before = state.of("saved")
+        record = self._push(collection, cursor)
+        self._saved = Saved(collection, record, record.time)
+        self._changes.clear()
+        collection.withdraw([*self._pushes, *before[:-1]])  # one is for those who open it now
+        self._pushes.clear()
+        for other in others:
+            other.drop()
+
+    def wants_build(self) -> bool:
+        """Return True if the server has so many rows without an index that it may miss some."""
+        saved = self._saved
+        return saved is not None and (
+            self._count(saved) - saved.collection.indexed() > SCANNED_ROWS
+        )
+
+    def build(self, progress: Progress) -> None:
+        """Have the server index what is saved, and wait for it."""
+        if self._saved is not None and self.wants_build():
+            self._saved.collection.build(progress)
+
+    def describe(self) -> Mapping[str, str | int | float | bool]:
+        """Return structure and size, and where the collection is."""
+        facts: dict[str, str | int | float | bool] = {
+            "structure": "HNSW of Milvus",
+            "exact": False,
+            "templates": len(self),
+            "since_saved": len(self._changes),
+            "server": str(self._place.server),
+        }
+        if self._saved is not None:
+            facts["collection"] = self._saved.collection.name
+            facts["indexed"] = self._saved.collection.indexed()
+        return facts
+
+    def close(self) -> None:
+        """Release memory and temporary files. The connection stays for the next index."""
+        self._changes.clear()
+
+    def _count(self, saved: Saved) -> int:
+        return saved.collection.count(saved.record.last, saved.time)
+
+    def _search_saved(
+        self, vectors: Vectors, k: int, within: Ids | None
+    ) -> tuple[NDArray[np.float32], Ids] | None:
+        """Find the k best of the collection: (n, ≤ k) scores and ids; None if nothing is there."""
+        saved = self._saved
+        if saved is None or not saved.record.last or not len(vectors):
+            return None
+        self._require_own_history(saved)
+        last = saved.record.last
+        hidden = self._changes.ids_up_to(last)
+        if within is not None:
+            wanted = np.setdiff1d(within[within <= last], hidden)
+            ids, rows = saved.collection.rows(wanted, saved.time)
+            return best(vectors @ rows.T, ids, k) if len(ids) else None
+        spare = min(len(hidden), SPARE_HITS)
+        scores, ids, hidden_hits = self._visible(saved, vectors, k + spare, hidden, up_to=0)
+        if hidden_hits > spare:  # ask for more, and not for what came after the save
+            scores, ids, _ = self._visible(saved, vectors, k + len(hidden), hidden, up_to=last)
+        return scores, ids
+
+    def _visible(
+        self, saved: Saved, vectors: Vectors, k: int, hidden: Ids, *, up_to: int
+    ) -> tuple[NDArray[np.float32], Ids, int]:
+        """Search the collection, and mask hidden hits; also give the most that one query had."""
+        scores, ids = saved.collection.search(vectors, k, up_to, saved.time)
+        is_hidden = (ids > saved.record.last) | np.isin(ids, hidden)
+        scores[is_hidden], ids[is_hidden] = -np.inf, -1
+        return scores, ids, int(is_hidden.sum(axis=1).max())
+
+    def _push(self, collection: Collection, cursor: Cursor) -> Record:
+        """Write all changes to a collection, and a record of them last."""
+        changes, saved = self._changes, self._saved
+        push = new_record("push", cursor.seq)
+        self._pushes.append(push)
+        collection.add(push)
+        for ids, vectors in changes.blocks():
+            collection.upsert(ids, vectors)
+        if saved is not None:
+            collection.delete(changes.removed)
+        last = max(int(changes.added.max(initial=0)), saved.record.last if saved else 0)
+        time = collection.now()
+        count = collection.count(last, time)
+        if self._own_state(collection).newest > cursor.seq:
+            collection.drop()
+            raise IndexUnavailable(
+                f"{collection} was dropped: samples were forgotten while it was being saved",
+                hint="the next command fills another one",
+            )
+        record = Record("saved", cursor.seq, cursor.nonce, time, count, last)
+        collection.add(record)
+        return record
+
+    def _is_at(self, other: Collection, cursor: Cursor) -> bool:
+        """True if another collection of the key holds this store's rows at a change, or later."""
+        state = None if other.name in self._place.refused else other.state(self._place.dim)
+        records = state.of("saved") if state is not None and not state.fault else []
+        return any(r.seq >= cursor.seq and self._place.known(r.cursor) for r in records)
+
+    def _own_state(self, collection: Collection) -> State:
+        """Read the state of the own collection. Raises IndexUnavailable if it is of no use."""
+        state = collection.state(self._place.dim)
+        if state is None:
+            hint = (
+                "it was rebuilt or deleted by another process; the next command opens the new one"
+            )
+            raise IndexUnavailable(f"{collection} is not there any more", hint=hint)
+        is_own = all(self._place.known(r.cursor) for r in state.of("saved"))
+        if state.fault or not is_own:
+            collection.drop()
+            raise IndexUnavailable(f"{collection} {state.fault or OF_ANOTHER}", hint=REFILL)
+        return state
+
+    def _require_own_history(self, saved: Saved) -> None:
+        """Raise IndexUnavailable if another store saves to the collection, too."""
+        if saved.doubtful:
+            if not all(self._place.known(cursor) for cursor in saved.doubtful):
+                raise IndexUnavailable(f"{saved.collection} {OF_ANOTHER}", hint=REFILL)
+            self._saved = replace(saved, doubtful=())
