@@ -88,10 +88,10 @@ class FaissIndex:
 
     def save(self, cursor: Cursor) -> None:
         """Write a snapshot named after the last change it holds. Raises OSError, RuntimeError."""
-        self._opened = saving.save(
-            self._folder, self._key, self._dim, cursor, self._opened, self._additions
-        )
+        added = self._additions
+        self._opened = saving.save(self._folder, self._key, self._dim, cursor, self._opened, added)
         self._additions = Additions(self._folder, self._key, self._dim)
+        added.close()
 
     def wants_build(self) -> bool:
         """Return True if the snapshot is large and has no codes, or has outgrown them."""

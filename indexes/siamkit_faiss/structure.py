@@ -107,7 +107,7 @@ def tune(rows: Segment, index: faiss.IndexIVF, progress: Progress) -> Tuning:
     progress("measuring recall", 0, 1)
     _, exact = rows.search(queries, K + 1)
     trial = _Trial(rows, index, queries, held_out, _others(exact, held_out))
-    nprobe, most = 1, min(MOST_CANDIDATES, len(live))
+    nprobe, most = max(1, index.nlist // 64), min(MOST_CANDIDATES, len(live))
     while nprobe < index.nlist and trial.recall(nprobe, most) < AIM:
         nprobe = min(index.nlist, max(nprobe + 1, nprobe * 3 // 2))
     candidates = 2 * K

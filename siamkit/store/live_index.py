@@ -291,6 +291,9 @@ class LiveIndex:
         if state.is_closed or not self._is_known(state.applied):  # a backup was restored
             state.replace(self._open()[0])
         if not state.applied.seq:
+            if store.writable:  # an index may move many templates to a file there
+                with suppress(OSError):
+                    store.create_index_root()
             for ids, vectors in templates.blocks(store, gallery):
                 state.index.add(ids, vectors)
         else:

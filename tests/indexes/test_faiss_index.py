@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siamkit.types import Cursor, ignore_progress
-from siamkit_faiss import Faiss, additions, snapshot, structure
+from siamkit_faiss import Faiss, additions, rows_file, snapshot, structure
+from siamkit_faiss.files import overwrite
 
 DIM = 8
 
@@ -309,3 +310,67 @@ def test_saving_beside_another_process_that_has_saved_already(tmp_path, small):
         process.save(Cursor(seq, f"{seq:016x}"))
     index, refused = reopened(tmp_path, 32)
     assert (len(index), refused, index.exact) == (1_501, [], False)
+
+
+def test_many_additions_move_to_a_file_that_the_save_puts_into_place(tmp_path, small):
+    rows = clustered(2_000)
+    index, _ = reopened(tmp_path, 32)
+    for start in range(0, 2_000, 100):
+        index.add(np.arange(start, start + 100), rows[start : start + 100])
+    (file,) = (tmp_path / "faiss").iterdir()
+    assert file.stat().st_size >= 1_200 * 32 * 4
+    Faiss().drop("g1-", root=tmp_path)  # by another process
+    assert file.exists()
+    index.remove(np.array([3, 1999]))
+    assert len(index) == 1_998
+    assert set(index.search(rows, 1).ids[:, 0].tolist()).isdisjoint({3, 1999})
+    index.add(np.array([3, 1999]), rows[[3, 1999]])
+    assert (index.search(rows, 1).ids[:, 0] == np.arange(2_000)).all()
+    index.save(Cursor(1, "a" * 16))
+    assert not file.exists()
+    index, refused = reopened(tmp_path, 32)
+    assert (len(index), refused) == (2_000, [])
+    assert (index.search(rows, 1).ids[:, 0] == np.arange(2_000)).all()
+
+
+def test_the_file_of_additions_is_deleted_if_they_are_not_saved(tmp_path, small):
+    index, _ = reopened(tmp_path, 32)
+    index.add(np.arange(2_000), clustered(2_000))
+    assert list((tmp_path / "faiss").iterdir())
+    index.close()
+    assert not list((tmp_path / "faiss").iterdir())
+
+
+@pytest.mark.parametrize("writes", [0, 1, 3, 4, 5])
+def test_a_full_disk_loses_nothing(tmp_path, small, monkeypatch, writes):
+    """Additions stay searchable, in memory or in the file, and are saved when there is space."""
+    rows, written = clustered(2_000), []
+
+    def until_full(handle, offset, content):
+        written.append(len(content))
+        if len(written) > writes:
+            raise OSError(28, "No space left on device")
+        overwrite(handle, offset, content)
+
+    index, _ = reopened(tmp_path, 32)
+    with monkeypatch.context() as patch:
+        patch.setattr(rows_file, "overwrite", until_full)
+        for start in range(0, 2_000, 400):
+            index.add(np.arange(start, start + 400), rows[start : start + 400])
+        with pytest.raises(OSError, match="No space"):
+            index.save(Cursor(1, "a" * 16))
+    assert (index.search(rows, 1).ids[:, 0] == np.arange(2_000)).all()
+    index.save(Cursor(1, "a" * 16))
+    assert len(list((tmp_path / "faiss").iterdir())) == 2
+    assert (reopened(tmp_path, 32)[0].search(rows, 1).ids[:, 0] == np.arange(2_000)).all()
+
+
+def test_a_snapshot_of_an_earlier_version_is_refused(tmp_path, saved):
+    card = {"structure": "Flat", "count": 50, "recall": 1.0, "bytes": 2_000, "checksum": 7}
+    saved.with_suffix(".json").write_text(json.dumps(card))
+    index, (reason,) = reopened(tmp_path)
+    assert len(index) == 0
+    assert "earlier version" in reason
+    index.add(np.array([1]), unit(np.random.default_rng(3), 1))
+    index.save(Cursor(51, "e" * 16))
+    assert not saved.exists()

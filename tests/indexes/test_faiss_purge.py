@@ -56,12 +56,13 @@ def require_purged(root: Path, rows: np.ndarray) -> None:
     index = opened(root)
     assert traces(root, rows) == []
     assert len(index) == COUNT - len(ERASED)
+    remaining = np.setdiff1d(np.arange(1, COUNT + 1), ERASED)
     for k in (1, 20, COUNT + 5):
-        hits = index.search(rows, k).ids
-        assert not np.isin(hits, ERASED).any()
-        remaining = np.setdiff1d(np.arange(1, COUNT + 1), ERASED)
-        assert (hits[remaining - 1, 0] == remaining).mean() >= 0.99
-    assert (hits[0] >= 0).sum() == COUNT - len(ERASED)
+        probes = remaining[:: 10 * k]
+        assert (index.search(rows[probes - 1], k).ids[:, 0] == probes).mean() >= 0.99
+        assert not np.isin(index.search(rows[ERASED - 1], k).ids, ERASED).any()
+    everything = index.search(rows[:1], COUNT + 5).ids
+    assert (everything >= 0).sum() == COUNT - len(ERASED)
     within = index.search(rows[:1], 3, within=np.array([1, 2, 700])).ids[0].tolist()
     assert within == [2, -1, -1]
 
