@@ -10,7 +10,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import checks, options
-from siamkit.cli.output import print_outcome
+from siamkit.cli.output import clear_progress, print_outcome
 from siamkit.cli.progress import steps
 from siamkit.io.sources import shorten
 
@@ -65,6 +65,7 @@ def import_(ws: sk.Workspace, folder: Path, yes: bool, as_json: bool, **values: 
 
 def _ask(gains: Mapping[str, int]) -> None:
     """Ask a person at a terminal; a script must give --yes."""
+    clear_progress()
     counts = [f"{identity} ({count})" for identity, count in [*gains.items()][:SHOWN]]
     more = f" and {len(gains) - SHOWN:,} more" if len(gains) > SHOWN else ""
     listed = f"{shorten(', '.join(counts))}{more}"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,15 @@ from siamkit.store import (
     Store,
     find_calibrations,
     galleries,
-    labels,
+    incoming,
     samples,
     saved_indexes,
 )
 from siamkit.store.galleries import DEFAULT_INDEX
+from siamkit.store.samples import NewSample
+from siamkit.types import Progress, ignore_progress
 
+SAMPLES_PER_BLOCK = 5_000  # in memory at once
 MOST_PARTS = 32  # of a source, from its end, that are looked for below a folder
 
 log = logging.getLogger("siamkit")
@@ -57,12 +61,19 @@ class Imported:
 
 
 def import_gallery(
-    store: Store, exported: Export, name: str | None = None, *, merge: bool = False
+    store: Store,
+    exported: Export,
+    name: str | None = None,
+    *,
+    merge: bool = False,
+    media: Path | None = None,
+    progress: Progress = ignore_progress,
 ) -> Imported:
     """Add an export to a gallery, created unless it exists: all of its samples, or none.
 
     name: None takes the name that was exported. merge: add to a gallery that exists. It keeps its
-    samples, settings, threshold and calibration.
+    samples, settings, threshold and calibration. media: a folder; the source of each sample becomes
+    a file below it that ends like the exported one, or no file at all.
     Raises NameTaken for a gallery that exists, without `merge`; EncoderMismatch if it holds
     vectors of another encoder.
     """
@@ -83,11 +94,17 @@ def import_gallery(
             for search in reversed(exported.find_calibrations):  # the newest last, as they came
                 find_calibrations.add(store, gallery, search)
         gained = find_gains(store, gallery, exported)
-        _note_shared(store, gallery, exported)
-        fingerprint = exported.encoder.fingerprint
-        ids = samples.insert(store, gallery, fingerprint, exported.samples, exported.vectors)
-    new = sum(sample_id is not None for sample_id in ids)
-    return Imported(gallery.name, new, len(ids) - new, gained)
+        shared: dict[str, None] = {}
+        new = done = 0
+        for block in _blocks(exported):
+            shared |= _owned_elsewhere(store, gallery, block)
+            placed = [_with_media(sample, media) for sample in block]
+            vectors = exported.vectors[done : done + len(block)]
+            ids = samples.insert(store, gallery, exported.encoder.fingerprint, placed, vectors)
+            new, done = new + sum(i is not None for i in ids), done + len(block)
+            progress(f"importing {name}", done, len(exported.vectors))
+    _note_shared([*shared])
+    return Imported(gallery.name, new, done - new, gained)
 
 
 def require_mergeable(store: Store, exported: Export, name: str, *, merge: bool) -> Gallery:
@@ -109,30 +126,40 @@ def require_mergeable(store: Store, exported: Export, name: str, *, merge: bool)
 
 def find_gains(store: Store, gallery: Gallery, exported: Export) -> dict[str, int]:
     """Count the samples that an import would add to each identity of a gallery."""
-    held = {(s.identity, s.digest, s.region) for s in samples.of_gallery(store, gallery)}
-    added = {(s.identity, s.digest, s.region) for s in exported.samples} - held
-    identities = {identity for identity, _, _ in held}
-    counts = Counter(identity for identity, _, _ in added if identity in identities)
+    counts: Counter[str] = Counter()
+    if not galleries.count(store, gallery)[1]:
+        return {}
+    with store.read():
+        for block in _blocks(exported):
+            counts.update(incoming.count_new(store, gallery, block))
     return dict(sorted(counts.items()))
 
 
-def _note_shared(store: Store, gallery: Gallery, exported: Export) -> None:
+def _blocks(exported: Export) -> Iterator[list[NewSample]]:
+    rows = exported.samples()
+    return iter(lambda: [*islice(rows, SAMPLES_PER_BLOCK)], [])
+
+
+def _owned_elsewhere(store: Store, gallery: Gallery, block: Sequence[NewSample]) -> dict[str, None]:
+    """Return the identities of samples that own samples in other galleries of this store."""
+    names = dict.fromkeys(sample.identity for sample in block)
+    return {name: None for name in names if incoming.is_owner(store, name, besides=gallery)}
+
+
+def _note_shared(shared: Sequence[str]) -> None:
     """Log which identities of the export own samples in other galleries of this store."""
-    elsewhere = {h.identity for h in labels.holdings(store) if h.gallery != gallery.name}
-    if shared := sorted({sample.identity for sample in exported.samples} & elsewhere):
+    if shared:
         log.warning(
             f"{len(shared):,} identities of the import own samples in other galleries too:"
-            f" {sources.shorten(', '.join(shared[:10]))}"
+            f" {sources.shorten(', '.join(sorted(shared)[:10]))}"
         )
 
 
-def with_media(exported: Export, folder: Path | None) -> Export:
-    """Let each sample's source be a file below `folder` that ends like it, or no file at all."""
-    moved = [
-        sample if sample.inline else replace(sample, source=_place_below(folder, sample.source))
-        for sample in exported.samples
-    ]
-    return replace(exported, samples=moved)
+def _with_media(sample: NewSample, folder: Path | None) -> NewSample:
+    """Let a sample's source be a file below `folder` that ends like it, or no file at all."""
+    if sample.inline:
+        return sample
+    return replace(sample, source=_place_below(folder, sample.source))
 
 
 def _place_below(folder: Path | None, source: str) -> str:

@@ -1,9 +1,14 @@
-"""Read the folder of an exported gallery: every field is checked before anything is stored."""
+"""Read the folder of an exported gallery: every field is checked before anything is stored.
+
+Samples are read line by line, once to check them and again to store them: none stays in memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +26,22 @@ from siamkit.stats.find_calibration import FindCalibration
 from siamkit.store.galleries import DEFAULT_INDEX, GalleryEncoder, require_name
 from siamkit.store.labels import normalise_label
 from siamkit.store.samples import DIGEST_BYTES, NewSample
-from siamkit.types import Calibration, Region, Span, Threshold, Vectors
+from siamkit.types import (
+    Calibration,
+    Progress,
+    Region,
+    Span,
+    Threshold,
+    Vectors,
+    ignore_progress,
+)
 
 HINT = "`siamkit export` writes one"
 CARD, TEMPLATES, SAMPLES = "gallery.json", "templates.npy", "samples.jsonl"
 MAX_NAME = 200  # characters of a plugin's or encoder's name, and of a fingerprint
 MAX_PLACE = 1e7  # px or s: no picture is larger, and no recording longer
+KEY_BYTES = 16  # of a hash that tells samples apart
+LINES_PER_STEP = 5_000  # between two reports of progress
 MAX_POINTS = 10_000  # landmarks or parts of a region
 
 
@@ -40,11 +55,22 @@ class Export:
     detector: str | None
     index: str
     find_calibrations: list[FindCalibration]
-    samples: list[NewSample]
+    folder: Path
     vectors: Vectors  # (n, dim) float32, one per sample, read from the file where they are used
 
+    def samples(self) -> Iterator[NewSample]:
+        """Read the n samples again, in order. Raises BadInput if the file has changed since."""
+        path, count = self.folder / SAMPLES, 0
+        for _, sample in _parse_lines(path):
+            count += 1
+            if count > len(self.vectors):
+                break
+            yield sample
+        if count != len(self.vectors):
+            raise _damaged(path, "it has changed while it was read")
 
-def read_export(folder: Path) -> Export:
+
+def read_export(folder: Path, progress: Progress = ignore_progress) -> Export:
     """Read an exported folder. Raises BadInput, naming the file, if it is damaged."""
     card = foreign.read_json(folder / CARD, hint=HINT)
     vectors = foreign.open_npy(folder / TEMPLATES, hint=HINT)
@@ -52,32 +78,43 @@ def read_export(folder: Path) -> Export:
         fields = _parse_card(card)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(folder / CARD, error) from error
-    rows = _read_samples(folder / SAMPLES, most=len(vectors) if vectors.ndim else 0)
-    shape = (len(rows), fields["encoder"].dim)
+    count = _check_samples(folder / SAMPLES, len(vectors) if vectors.ndim else 0, progress)
+    shape = (count, fields["encoder"].dim)
     if vectors.shape != shape or vectors.dtype != np.float32:
         fault = f"it holds {vectors.dtype} {vectors.shape}, not float32 {shape}"
         raise _damaged(folder / TEMPLATES, fault)
     deviations = np.abs(npy.row_norms(vectors) - 1)
     if len(bad := np.flatnonzero(~(deviations <= npy.NORM_TOLERANCE))):
         raise _damaged(folder / TEMPLATES, f"row {bad[0]} is not of norm 1")
-    return Export(**fields, samples=rows, vectors=vectors)
+    return Export(**fields, folder=folder, vectors=vectors)
 
 
-def _read_samples(path: Path, most: int) -> list[NewSample]:
-    """Read the samples. most: the number of templates, since more lines are a fault."""
-    rows: list[NewSample] = []
-    keys: set[tuple[str, bytes, str]] = set()
+def _check_samples(path: Path, most: int, progress: Progress) -> int:
+    """Check all samples, and count them. most: the number of templates, as more are a fault."""
+    keys, numbers = bytearray(), array("Q")
+    for number, sample in _parse_lines(path):
+        if len(numbers) == most:
+            raise _damaged(path, f"there are only {most:,} templates", f", line {number}")
+        numbers.append(number)
+        key = repr((sample.identity, sample.digest, sample.region))
+        keys += blake2b(key.encode("utf-8", "backslashreplace"), digest_size=KEY_BYTES).digest()
+        if len(numbers) % LINES_PER_STEP == 0:
+            progress("checking", len(numbers), most)
+    _, first = np.unique(np.frombuffer(keys, f"V{KEY_BYTES}"), return_index=True)
+    if len(first) < len(numbers):
+        is_repeated = np.ones(len(numbers), np.bool_)
+        is_repeated[first] = False
+        line = numbers[int(np.argmax(is_repeated))]
+        raise _damaged(path, "an earlier line holds the same sample", f", line {line}")
+    return len(numbers)
+
+
+def _parse_lines(path: Path) -> Iterator[tuple[int, NewSample]]:
     for number, line in foreign.read_json_lines(path, hint=HINT):
         try:
-            if len(rows) == most:
-                raise ValueError(f"there are only {most:,} templates")
-            rows.append(sample := _parse_sample(line))
-            keys.add((sample.identity, sample.digest, sample.region))
-            if len(keys) < len(rows):
-                raise ValueError("an earlier line holds the same sample")
+            yield number, _parse_sample(line)
         except (BadInput, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _damaged(path, error, f", line {number}") from error
-    return rows
 
 
 def _damaged(path: Path, error: Exception | str, where: str = "") -> BadInput:

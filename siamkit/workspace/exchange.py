@@ -72,7 +72,7 @@ class ExchangeMethods(OpenStore):
         which keeps its settings. confirm: called before that with the new samples of each identity
         that the gallery knows; it may raise. media: a folder with the samples' files; without it,
         none of them is ever read. encoder: needed if the export's own is not installed. progress:
-        of building the index at the end, see `enrol_many`.
+        of reading, storing, and building the index at the end.
 
         Raises BadInput, before anything is stored, for a damaged folder; StoreError for a gallery
         that exists, EncoderMismatch if it holds vectors of another encoder.
@@ -85,15 +85,22 @@ class ExchangeMethods(OpenStore):
         from siamkit.flows import import_ as importing
         from siamkit.flows.read_export import read_export
 
-        exported = importing.with_encoder(read_export(expand(Path(folder))), encoder)
-        exported = importing.with_media(exported, expand(Path(media)) if media else None)
+        exported = read_export(expand(Path(folder)), progress)
+        exported = importing.with_encoder(exported, encoder)
         name = as_gallery or exported.name
         galleries.require_name(name)  # before a store is created for it
         if self._has_store() and galleries.exists(self.store, name):
             target = importing.require_mergeable(self.store, exported, name, merge=merge)
             confirm(importing.find_gains(self.store, target, exported))
         self.init()
-        imported = importing.import_gallery(self.store, exported, name, merge=merge)
+        imported = importing.import_gallery(
+            self.store,
+            exported,
+            name,
+            merge=merge,
+            media=expand(Path(media)) if media else None,
+            progress=progress,
+        )
         self._settle_index(name, imported.new + imported.already, progress)
         return imported
 

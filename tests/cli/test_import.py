@@ -15,7 +15,9 @@ import pytest
 from PIL import Image
 
 import siamkit as sk
+from siamkit.flows import import_
 from siamkit.sdk.model_folder import Card, write_folder
+from siamkit.store import samples
 
 DIM = 64  # of letters
 LETTERS = "letters/1:toy"
@@ -285,3 +287,37 @@ def test_an_encoder_folder_that_only_an_import_names_is_not_opened(shell):
     done = shell("import", "out", "--encoder", "out/evil")
     assert done.code == 1  # its fingerprint is another one
     assert "letters/1:toyx" in done.err
+
+
+def test_samples_are_read_in_blocks_and_a_file_that_changes_meanwhile_leaves_nothing(
+    shell, monkeypatch
+):
+    write_export(shell.folder / "out", people(23))
+    monkeypatch.setattr(import_, "SAMPLES_PER_BLOCK", 10)
+    sizes, insert = [], samples.insert
+
+    def count(store, gallery, fingerprint, block, vectors):
+        sizes.append(len(block))
+        return insert(store, gallery, fingerprint, block, vectors)
+
+    monkeypatch.setattr(samples, "insert", count)
+    assert shell("import", "out").out.startswith("imported 23 samples")
+    assert sizes == [10, 10, 3]
+
+    def change(gains: object) -> None:
+        path = shell.folder / "out" / "samples.jsonl"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:20]))
+
+    with sk.Workspace(shell.folder / ".siamkit") as ws, pytest.raises(sk.BadInput, match="changed"):
+        ws.import_(shell.folder / "out", as_gallery="letters", merge=True, confirm=change)
+    (row,) = json.loads(shell("galleries", "--json").out)
+    assert row["samples"] == 23
+
+
+def test_the_same_sample_twice_is_a_fault_that_names_the_second_line(shell):
+    write_export(shell.folder / "out", [*people(3), {"identity": "person 1"}])
+    path = shell.folder / "out" / "samples.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:3], "", lines[1]]) + "\n")
+    done = shell("import", "out")
+    assert (done.code, "line 5: an earlier line holds the same sample" in done.err) == (2, True)
