@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -39,32 +40,42 @@ def in_turn(commands: dict[str, Sequence[str | Path]], runs: int) -> dict[str, f
 
 
 _WATCH = """
-import resource, subprocess, sys
+import resource, subprocess, sys, time
+started = time.perf_counter()
 subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(used.ru_maxrss, used.ru_utime + used.ru_stime)
+print(used.ru_maxrss, used.ru_utime + used.ru_stime, time.perf_counter() - started)
 """
 
 
-def _watch(command: Sequence[str | Path]) -> tuple[int, float]:
-    """Run a command; return its largest resident set, as the system states it, and CPU seconds.
+@dataclass(frozen=True)
+class Watched:
+    """One run of a command."""
 
-    A process counts what its parent held when it was started, so a small one starts it (POSIX).
+    peak_mb: float  # largest resident set
+    busy: float  # seconds of processor time, all threads together
+    seconds: float  # wall time
+
+
+def watched(command: Sequence[str | Path]) -> Watched:
+    """Run a command and watch it from outside (POSIX).
+
+    A process counts what its parent held when it was started, so a small one starts it.
     """
     watch = [sys.executable, "-S", "-c", _WATCH, *command]
     run = subprocess.run(watch, capture_output=True, text=True, check=True)
-    resident, spent = run.stdout.split()
-    return int(resident), float(spent)
+    resident, busy, spent = map(float, run.stdout.split())
+    return Watched(resident / (1024 if sys.platform != "darwin" else 1024 * 1024), busy, spent)
 
 
 def peak_mb(command: Sequence[str | Path]) -> float:
     """Largest resident set of one run, in MB (POSIX)."""
-    return _watch(command)[0] / (1024 if sys.platform != "darwin" else 1024 * 1024)
+    return watched(command).peak_mb
 
 
 def cpu_seconds(command: Sequence[str | Path], runs: int = 5) -> float:
     """The median processor time of a command, all threads together (POSIX)."""
-    return statistics.median(_watch(command)[1] for _ in range(runs))
+    return statistics.median(watched(command).busy for _ in range(runs))
 
 
 def table(rows: Sequence[tuple[str, str, str]]) -> None:

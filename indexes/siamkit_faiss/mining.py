@@ -37,8 +37,9 @@ TILE_BYTES = 64  # per score: itself, its mask and, for a pair, both row numbers
 SIDE = 1_024  # columns of a tile, at most
 TASK = 1 << 24  # comparisons that a thread makes before it reports
 BLOCK = 16_384  # rows shortened at once
-TRIED = 16  # parts that the screen is chosen on
-TRIED_ROWS, TRIED_COLUMNS = 512, 4_096  # of each of them, or of all rows
+TRIED = 64  # parts that the screen is chosen on
+TRIED_OF_PART = 256  # rows of each of them, at most
+TRIED_ROWS, TRIED_COLUMNS = 512, 4_096  # of all rows
 ROW_BYTES = 32  # per row: its part, its place, and what sorts them
 VISIT_BYTES = 8  # per row and part that it probes, while they are sorted
 NO_PAIRS = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
@@ -118,7 +119,7 @@ def _screen_of_parts(
     for part in np.searchsorted(visits.ends, places, "right") - 1:
         members = visits.members(part)
         rows = np.concatenate([members, visits.visitors(part)])
-        tasks.append((rows[:: 1 + len(rows) // TRIED_ROWS], members[:TRIED_ROWS]))
+        tasks.append((rows[:: 1 + len(rows) // TRIED_OF_PART], members[:TRIED_OF_PART]))
     return choose_screen(vectors, axes, floor, tasks, most)
 
 

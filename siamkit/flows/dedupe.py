@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import overload
 
 import numpy as np
@@ -178,10 +179,7 @@ def assemble(
 ) -> Deduped:
     """Add exact copies to the groups of distinct items."""
     copies = np.bincount(distinct, minlength=len(grouping.vectors))
-    groups, canonical = _add_copy_groups(grouping, copies)
-    group_numbers = np.zeros(len(grouping.vectors), np.int64)
-    for number, group in enumerate(groups, 1):
-        group_numbers[group] = number
+    group_numbers, canonical = _add_copy_groups(grouping, copies)
     members = _list_members(items, distinct, grouping, group_numbers, canonical)
     return Deduped(
         items,
@@ -190,9 +188,9 @@ def assemble(
         distinct,
         grouping,
         group_numbers,
-        np.array(canonical, np.int64),
+        canonical,
         members,
-        len(groups),
+        len(canonical),
     )
 
 
@@ -200,17 +198,28 @@ def _line(fault: Fault) -> int:
     return fault.line or 0
 
 
-def _add_copy_groups(grouping: Grouping, copies: Ids) -> tuple[list[list[int]], list[int]]:
-    """Return the groups and their canonical items, with items that only have exact copies."""
-    has_copies = copies > 1
-    for group in grouping.groups:
-        has_copies[group] = False
-    only_copies = np.flatnonzero(has_copies).tolist()
-    groups = [*grouping.groups, *([i] for i in only_copies)]
-    canonical = [*grouping.canonical, *only_copies]
-    sizes = [sum(copies[group].tolist()) for group in groups]
-    order = sorted(range(len(groups)), key=lambda n: (-sizes[n], groups[n][0]))
-    return [groups[n] for n in order], [canonical[n] for n in order]
+def _add_copy_groups(grouping: Grouping, copies: Ids) -> tuple[Ids, Ids]:
+    """Return the (m,) group of each item from 1, 0 for none, and the item that represents each.
+
+    Items that only have exact copies are groups, too. The largest come first.
+    """
+    lengths = [len(group) for group in grouping.groups]
+    members = np.fromiter(chain.from_iterable(grouping.groups), np.int64, sum(lengths))
+    is_only_copied = copies > 1
+    is_only_copied[members] = False
+    only_copied = np.flatnonzero(is_only_copied)
+    canonical = np.concatenate([np.array(grouping.canonical, np.int64), only_copied])
+    numbers = np.repeat(np.arange(len(canonical)), lengths + [1] * len(only_copied))
+    members = np.concatenate([members, only_copied])
+    firsts = np.full(len(canonical), len(copies))
+    np.minimum.at(firsts, numbers, members)
+    sizes = np.bincount(numbers, copies[members], len(canonical))
+    order = np.lexsort((firsts, -sizes))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(1, len(order) + 1)
+    group_numbers = np.zeros(len(copies), np.int64)
+    group_numbers[members] = rank[numbers]
+    return group_numbers, canonical[order]
 
 
 def _list_members(
@@ -218,10 +227,10 @@ def _list_members(
     distinct: Ids,
     grouping: Grouping,
     group_numbers: Ids,
-    canonical: list[int],
+    canonical: Ids,
 ) -> Members:
     """List the members group by group: the canonical item first, then the others in order."""
-    canonical_of = np.array([-1, *canonical])[group_numbers]
+    canonical_of = np.concatenate([[-1], canonical])[group_numbers]
     places = np.flatnonzero(group_numbers[distinct])
     numbers = distinct[places]
     is_canonical = numbers == canonical_of[numbers]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -36,6 +36,7 @@ from siamkit.types import (
 ObjectTo: TypeAlias = Callable[[Any, Any], Objection | None]  # of two cropped media
 MOST_COMPLETED = 50_000  # items: larger components keep the gaps that approximate mining left
 STRIP = 1_024  # rows of a component compared at once
+COMPLETED_AT_ONCE = 8_192  # items of smaller components
 PAIR_BYTES = 400  # per pair while it is mined, sorted and grouped, about
 MEMORY_SHARE = 0.8  # of the free memory; the rest is left to other programs
 EXPECTED_FALSE = 1.0  # false pairs in a run, by default: few enough to look at each group
@@ -175,8 +176,9 @@ def group_duplicates(
     if not mining["exact"]:
         missed = _missed_pairs(vectors, rule.floor, same, near)
         missed = _judge(rule.reranker, media, vectors, missed, "judging missed pairs", progress)
-        near = linkage.merge_pairs([near, missed])
-        same = near[near.scores >= np.float32(rule.threshold.value)]
+        if len(missed):
+            near = linkage.merge_pairs([near, missed])
+            same = near[near.scores >= np.float32(rule.threshold.value)]
     pairs, contradictions = _part_contradictions(same, media, object_to)
     groups = linkage.complete_linkage(pairs)
     groups.sort(key=len, reverse=True)
@@ -254,19 +256,26 @@ def _missed_pairs(
 
     Approximate search misses some pairs, and complete linkage splits a group at each of them.
     """
-    near_keys = near.left * len(vectors) + near.right  # sorted, as merge_pairs leaves it
-    missed = []
-    for component in Components.of(pairs).incomplete(pairs):
-        nodes = component.nodes()
-        if len(nodes) > MOST_COMPLETED:
+    near_keys, missed = linkage.pair_keys(near), []  # sorted, as merge_pairs leaves them
+    for components in Components.of(pairs).incomplete():
+        size = components.shape[1]
+        if size > MOST_COMPLETED:
             continue
-        rows = vectors[nodes]
-        for top in range(0, len(nodes), STRIP):
-            scores = rows[top : top + STRIP] @ rows.T
-            a, b = np.nonzero(np.triu(scores >= np.float32(floor), 1 + top))
-            left, right = nodes[a + top], nodes[b]
-            keys = left * len(vectors) + right
-            at = np.searchsorted(near_keys, keys).clip(max=len(near_keys) - 1)
-            new = near_keys[at] != keys
-            missed.append(ScoredPairs(left[new], right[new], scores[a, b][new]))
+        step = max(1, COMPLETED_AT_ONCE // size)
+        for first in range(0, len(components), step):
+            for within in _pairs_within(vectors, floor, components[first : first + step]):
+                keys = linkage.pair_keys(within)
+                at = np.searchsorted(near_keys, keys).clip(max=len(near_keys) - 1)
+                missed.append(within[near_keys[at] != keys])
     return linkage.merge_pairs(missed)
+
+
+def _pairs_within(vectors: Vectors, floor: float, components: Ids) -> Iterator[ScoredPairs]:
+    """Yield the pairs at or above the floor within each of (b, k) sorted items."""
+    rows = vectors[components]  # (b, k, dim)
+    for top in range(0, components.shape[1], STRIP):
+        scores = rows[:, top : top + STRIP] @ rows.transpose(0, 2, 1)
+        number, a, b = np.nonzero(scores >= np.float32(floor))
+        later = a + top < b
+        number, a, b = number[later], a[later], b[later]
+        yield ScoredPairs(components[number, a + top], components[number, b], scores[number, a, b])

@@ -13,7 +13,7 @@ import heapq
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from siamkit.types import Ids
+
+ROUNDS = 64  # of merging all that can be; then few clusters are left, and one by one is faster
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,14 +50,27 @@ class ScoredPairs:
 
 def merge_pairs(parts: list[ScoredPairs]) -> ScoredPairs:
     """Merge lists of pairs, sorted by (left, right); of a repeated pair the first counts."""
-    left = np.concatenate([np.empty(0, np.int64), *(p.left for p in parts)])
-    right = np.concatenate([np.empty(0, np.int64), *(p.right for p in parts)])
-    scores = np.concatenate([np.empty(0, np.float32), *(p.scores for p in parts)])
-    order = np.lexsort((right, left))
-    left, right, scores = left[order], right[order], scores[order]
-    is_new = np.ones(len(left), np.bool_)
-    is_new[1:] = (left[1:] != left[:-1]) | (right[1:] != right[:-1])
-    return ScoredPairs(left[is_new], right[is_new], scores[is_new])
+    pairs = _concatenate(parts)
+    keys = pair_keys(pairs)
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    is_new = np.ones(len(keys), np.bool_)
+    is_new[1:] = keys[1:] != keys[:-1]
+    return pairs[order[is_new]]
+
+
+def pair_keys(pairs: ScoredPairs) -> Ids:
+    """Return (n,) numbers that sort as (left, right) does, and are equal for equal pairs."""
+    keys: Ids = (pairs.left.astype(np.int64) << 32) | pairs.right
+    return keys
+
+
+def _concatenate(parts: list[ScoredPairs]) -> ScoredPairs:
+    return ScoredPairs(
+        np.concatenate([np.empty(0, np.int64), *(p.left for p in parts)]),
+        np.concatenate([np.empty(0, np.int64), *(p.right for p in parts)]),
+        np.concatenate([np.empty(0, np.float32), *(p.scores for p in parts)]),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,12 +98,14 @@ class Components:
         pairs_in = np.bincount(of_pairs, minlength=components)
         return cls(label, of_pairs, sizes, pairs_in == sizes * (sizes - 1) // 2)
 
-    def incomplete(self, pairs: ScoredPairs) -> Iterator[ScoredPairs]:
-        """Yield the pairs of each component in which some two items are no pair."""
-        chosen = np.flatnonzero(~self.are_complete[self.of_pairs])
-        chosen = chosen[np.argsort(self.of_pairs[chosen], kind="stable")]
-        for places in _runs(chosen, self.of_pairs[chosen]):
-            yield pairs[places]
+    def incomplete(self) -> Iterator[Ids]:
+        """Yield (components, k) sorted items of those of k items in which some two are no pair."""
+        items = np.flatnonzero(~self.are_complete[self.of_items])
+        labels = self.of_items[items]
+        sizes = self.sizes[labels]
+        order = np.lexsort((labels, sizes))
+        for of_a_size in _runs(items[order], sizes[order]):
+            yield of_a_size.reshape(-1, self.sizes[self.of_items[of_a_size[0]]])
 
     def complete(self) -> list[list[int]]:
         """Return the items of each component of two or more in which every two are a pair."""
@@ -98,7 +115,7 @@ class Components:
         return [group.tolist() for group in _runs(items, self.of_items[items])]
 
 
-def _runs(values: Ids, labels: NDArray[np.int32]) -> Iterator[Ids]:
+def _runs(values: Ids, labels: NDArray[Any]) -> Iterator[Ids]:
     """Yield the values of each run of equal labels."""
     ends = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(values)]
     for start, stop in itertools.pairwise(ends):
@@ -114,41 +131,101 @@ def complete_linkage(pairs: ScoredPairs) -> list[list[int]]:
     """
     components = Components.of(pairs)
     groups = components.complete()
-    for component in components.incomplete(pairs):
-        groups += _agglomerate(component)
+    groups += _agglomerate(pairs[~components.are_complete[components.of_pairs]])
     return sorted(groups)
 
 
 def _agglomerate(pairs: ScoredPairs) -> list[list[int]]:
-    """Apply complete linkage to one component.
+    """Apply complete linkage to components in which some two items are no pair.
 
-    `links[a][b]` is the smallest score between the members of a and of b, and exists only while all
+    A link of two clusters has the smallest score between their members, and exists only while all
     of those are pairs. A cluster is named by its smallest member.
     """
-    links: dict[int, dict[int, float]] = {}
+    is_linked = np.zeros(int(pairs.right.max()) + 1 if len(pairs) else 0, np.bool_)
+    is_linked[pairs.left] = is_linked[pairs.right] = True
+    numbers = np.cumsum(is_linked) - 1
+    links = ScoredPairs(numbers[pairs.left], numbers[pairs.right], pairs.scores)
+    items = np.flatnonzero(is_linked)
+    cluster = np.arange(len(items))  # that a cluster has become part of, or itself
+    for _ in range(ROUNDS):
+        links = _merge_mutual_best(links, cluster)
+    _merge_one_by_one(links, cluster)
+    while (cluster[cluster] != cluster).any():
+        cluster = cluster[cluster]
+    order = np.argsort(cluster, kind="stable")
+    groups = _runs(items[order], cluster[order])
+    return [group.tolist() for group in groups if len(group) > 1]
+
+
+def _merge_mutual_best(links: ScoredPairs, cluster: Ids) -> ScoredPairs:
+    """Merge all clusters that are each other's best at once, and return the links that are left.
+
+    No other merger can put anything between two such clusters, so the outcome is that of merging
+    one by one (Bruynooghe 1978, "reducibility").
+    """
+    if not len(links):
+        return links
+    a, b, scores = links.left, links.right, links.scores
+    best = np.full(len(cluster), -np.inf, np.float32)
+    keys = a * len(cluster) + b  # of equal scores the smallest is the best
+    first = np.full(len(cluster), np.iinfo(np.int64).max)
+    for end in (a, b):
+        np.maximum.at(best, end, scores)
+    for end in (a, b):
+        is_best = scores == best[end]
+        np.minimum.at(first, end[is_best], keys[is_best])
+    is_mutual = (first[a] == keys) & (first[b] == keys)
+    cluster[b[is_mutual]] = a[is_mutual]
+    members = np.ones(len(cluster), np.int64)  # clusters of this round
+    members[a[is_mutual]] = 2
+    a, b, scores = cluster[a[~is_mutual]], cluster[b[~is_mutual]], scores[~is_mutual]
+    a, b = np.minimum(a, b), np.maximum(a, b)
+    links = ScoredPairs(np.minimum(a, b), np.maximum(a, b), scores)
+    has_grown = (members[a] > 1) | (members[b] > 1)
+    return _concatenate([links[~has_grown], _weakest(links[has_grown], members)])
+
+
+def _weakest(links: ScoredPairs, members: Ids) -> ScoredPairs:
+    """Return the weakest link of each two clusters whose members are all linked.
+
+    links: one for each two members. members: (clusters,) how many each consists of.
+    """
+    if not len(links):
+        return links
+    keys = pair_keys(links)
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+    counts = np.diff(np.append(starts, len(keys)))
+    weakest = np.minimum.reduceat(links.scores[order], starts)
+    a, b = links.left[order[starts]], links.right[order[starts]]
+    are_linked = counts == members[a] * members[b]
+    return ScoredPairs(a, b, weakest)[are_linked]
+
+
+def _merge_one_by_one(links: ScoredPairs, cluster: Ids) -> None:
+    """Merge the clusters with the best link until there is none."""
+    scores: dict[int, dict[int, float]] = {}
     heap: list[tuple[float, int, int]] = []
-    for a, b, score in pairs.triples():
-        links.setdefault(a, {})[b] = links.setdefault(b, {})[a] = score
+    for a, b, score in links.triples():
+        scores.setdefault(a, {})[b] = scores.setdefault(b, {})[a] = score
         heap.append((-score, a, b))
     heapq.heapify(heap)
-    members = {item: [item] for item in links}
     while heap:
         score, a, b = heapq.heappop(heap)
-        if a not in links or b not in links or links[a].get(b) != -score:
+        if a not in scores or b not in scores or scores[a].get(b) != -score:
             continue  # outdated: one of them has grown since
-        from_b, from_a = links.pop(b), links[a]
+        cluster[b] = a
+        from_b, from_a = scores.pop(b), scores[a]
         del from_a[b], from_b[a]
-        members[a] += members.pop(b)
-        for cluster in [c for c in from_a if c not in from_b]:
-            del from_a[cluster], links[cluster][a]
-        for cluster, link in from_b.items():
-            del links[cluster][b]
-            if cluster in from_a:
-                weakest = min(link, from_a[cluster])
-                if weakest != from_a[cluster]:
-                    from_a[cluster] = links[cluster][a] = weakest
-                    heapq.heappush(heap, (-weakest, min(a, cluster), max(a, cluster)))
-    return [sorted(group) for group in members.values() if len(group) > 1]
+        for other in [c for c in from_a if c not in from_b]:
+            del from_a[other], scores[other][a]
+        for other, link in from_b.items():
+            del scores[other][b]
+            if other in from_a:
+                weakest = min(link, from_a[other])
+                if weakest != from_a[other]:
+                    from_a[other] = scores[other][a] = weakest
+                    heapq.heappush(heap, (-weakest, min(a, other), max(a, other)))
 
 
 def medoids(groups: list[list[int]], pairs: ScoredPairs, copies: Ids) -> list[int]:

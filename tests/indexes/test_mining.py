@@ -11,6 +11,7 @@ import pytest
 from siamkit.errors import BadInput
 from siamkit.stats.linkage import ScoredPairs, merge_pairs
 from siamkit_faiss import Faiss, mining
+from siamkit_faiss.screen import Screen, choose_screen, principal_axes
 
 PLENTY = 8 << 30
 
@@ -96,3 +97,63 @@ def test_next_to_nothing(count):
     vectors = near_copies(9)[:count]
     _, pairs, _ = mined(vectors, -1.0)
     assert len(pairs) == count * (count - 1) // 2
+
+
+def skewed(count: int, dim: int = 64) -> np.ndarray:
+    """Rows of few directions, as embeddings are, some of which are near each other."""
+    rng = np.random.default_rng(1)
+    return near_copies(count, dim) * (1 + np.arange(dim, 0, -1) / 8) + rng.normal(0, 1e-3, (1, dim))
+
+
+@pytest.mark.parametrize("floor", [0.3, 0.8, 0.99])
+@pytest.mark.parametrize("count", [1, 16, 32])
+def test_a_screen_loses_no_pair(count, floor):
+    vectors = skewed(400)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    vectors[:50, 20:] = 0  # rows that leave nothing out
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    screen = Screen(floor, principal_axes(vectors)[:, :count].copy())
+    short, rows = screen.shorten(vectors), np.arange(400)
+    left, right, scores = screen.near_pairs(vectors, rows, rows, short @ short.T, once=True)
+    cosines = vectors.astype(float) @ vectors.T.astype(float)
+    surely, maybe = (
+        {*map(tuple, np.argwhere(np.triu(cosines >= floor + slack, 1)).tolist())}
+        for slack in (1e-6, -1e-6)
+    )
+    assert surely <= set(zip(left.tolist(), right.tolist(), strict=True)) <= maybe
+    assert np.allclose(scores, cosines[left, right], atol=1e-5)
+
+
+def test_the_screen_is_as_short_as_pays_and_memory_allows():
+    vectors = near_copies(5_000, 128)
+    vectors[:, 16:] *= 0.1
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    axes, tasks = principal_axes(vectors), [(np.arange(500), np.arange(500, 5_000))]
+    assert choose_screen(vectors, axes, 0.9, tasks, 128).axes.shape == (128, 16)
+    assert choose_screen(vectors, axes, 0.9, tasks, 8).axes is None
+    assert choose_screen(vectors, axes, -1.0, tasks, 128).axes is None
+
+
+def test_the_way_to_the_first_pairs_is_reported():
+    steps = []
+    vectors = near_copies(900)
+    mining.mine(
+        vectors, 0.8, memory=PLENTY, exact_up_to=0, progress=lambda *step: steps.append(step)
+    )
+    assert [step for step in steps if step[1] == 900] == [
+        ("sampling", 900, 900),
+        ("dividing", 900, 900),
+    ]
+
+
+def test_rows_without_any_near_pair_are_mined_too():
+    vectors = np.eye(600, dtype=np.float32)
+    facts, pairs, _ = mined(vectors, 0.9, exact_up_to=0)
+    assert (facts["recall"], len(pairs)) == (1.0, 0)
+
+
+def test_the_same_pairs_every_time():
+    vectors = near_copies(3_000)
+    first, again = (mined(vectors, 0.8, exact_up_to=0)[1] for _ in range(2))
+    assert (first.left == again.left).all()
+    assert (first.scores == again.scores).all()

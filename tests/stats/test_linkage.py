@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from unittest import mock
 
 import numpy as np
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from siamkit.stats import linkage as linkage_module
 from siamkit.stats.linkage import (
     Components,
     ScoredPairs,
@@ -29,8 +31,14 @@ def above(scores: np.ndarray, threshold: float) -> ScoredPairs:
     return ScoredPairs(a, b, scores[a, b])
 
 
-@given(st.integers(3, 40), st.integers(2, 6), st.floats(0.2, 0.95), st.integers(0, 10_000))
-def test_groups_equal_those_of_scipy(count, dim, threshold, seed):
+@given(
+    st.integers(3, 40),
+    st.integers(2, 6),
+    st.floats(0.2, 0.95),
+    st.integers(0, 10_000),
+    st.sampled_from([0, 1, 64]),
+)
+def test_groups_equal_those_of_scipy(count, dim, threshold, seed, rounds):
     rows = np.random.default_rng(seed).normal(size=(count, dim))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     scores = (rows @ rows.T).astype(np.float32)
@@ -40,7 +48,9 @@ def test_groups_equal_those_of_scipy(count, dim, threshold, seed):
     tree = linkage(squareform(distance, checks=False), "complete")
     labels = fcluster(tree, 1 - float(threshold), "distance")
     expected = [np.flatnonzero(labels == label).tolist() for label in set(labels)]
-    assert complete_linkage(above(scores, threshold)) == sorted(g for g in expected if len(g) > 1)
+    with mock.patch.object(linkage_module, "ROUNDS", rounds):
+        groups = complete_linkage(above(scores, threshold))
+    assert groups == sorted(g for g in expected if len(g) > 1)
 
 
 edges = st.lists(
@@ -55,6 +65,8 @@ def test_every_two_members_are_a_pair_and_nobody_is_in_two_groups(triples):
         return
     pairs = merge_pairs([pairs_of(*triples)])
     groups = complete_linkage(pairs)
+    with mock.patch.object(linkage_module, "ROUNDS", 0):
+        assert complete_linkage(pairs) == groups  # however many merge at once, ties included
     pair_set = set(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
     assert all(pair in pair_set for group in groups for pair in combinations(group, 2))
     members = [item for group in groups for item in group]
@@ -69,7 +81,8 @@ def test_every_two_members_are_a_pair_and_nobody_is_in_two_groups(triples):
 def test_a_chain_of_pairs_is_not_one_group():
     """add - sum - total - count - enumerate: neighbours are alike, the ends are not."""
     chain = pairs_of((0, 1, 0.95), (1, 2, 0.9), (2, 3, 0.94), (3, 4, 0.9))
-    assert len(list(Components.of(chain).incomplete(chain))) == 1  # all five would be one group
+    (component,) = Components.of(chain).incomplete()
+    assert component.tolist() == [[0, 1, 2, 3, 4]]  # all five would be one group
     assert complete_linkage(chain) == [[0, 1], [2, 3]]
 
 
