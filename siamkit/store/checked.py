@@ -37,6 +37,14 @@ def sample_checksum(
     return zlib.crc32(digest, zlib.crc32(text.encode("utf-8", "surrogateescape")))
 
 
+def digest_key(digest: bytes) -> int:
+    """Return 15 bits of a digest's CRC-32, which an index holds in place of the digest.
+
+    0 if it is damaged, and not bytes.
+    """
+    return zlib.crc32(digest) >> 17 if isinstance(digest, bytes) else 0
+
+
 def scale_checksum(threshold: float, fmr: float | None, fingerprint: str, model: str | None) -> int:
     """Return the CRC-32 of what a calibration decides by."""
     fields = float(threshold), None if fmr is None else float(fmr), fingerprint, model

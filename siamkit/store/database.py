@@ -30,7 +30,7 @@ from siamkit.store.sqlite_errors import ELSEWHERE, MEND, plain_errors
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA = 12  # number of migrations that this version of siamkit knows
+SCHEMA = 13  # number of migrations that this version of siamkit knows
 APPLICATION_ID = 0x5349414D  # 'SIAM'; tells a store from any other SQLite database
 OWN_ID = re.compile("[0-9a-f]{16}")  # as the schema makes it
 MOST_NAMED = 10  # damaged samples in one line
@@ -148,12 +148,19 @@ class Store:
             raise StoreError(f"{self.path} needs an upgrade, but it is read-only")
         from siamkit.store import migrations
 
-        with self.write():
-            if self._pragma("user_version") < SCHEMA:  # another process may have been first
-                migrations.apply(self.tables)
-                self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                self.connection.execute(f"PRAGMA user_version = {SCHEMA}")
-            require_schema(self.connection, self.path)
+        with self.using() as db:
+            db.execute(
+                "PRAGMA foreign_keys = OFF"
+            )  # or a table that is replaced takes others along
+            try:
+                with self.write():
+                    if self._pragma("user_version") < SCHEMA:  # another process may have been first
+                        migrations.apply(self.tables)
+                        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                        db.execute(f"PRAGMA user_version = {SCHEMA}")
+                    require_schema(db, self.path)
+            finally:
+                db.execute("PRAGMA foreign_keys = ON")
 
     def _restore_uploads(self) -> None:
         """Make files of what a backup holds as rows, when it is opened for the first time."""

@@ -11,7 +11,7 @@ That happens
 * in a table to which rows are only appended, near rows that were changed or deleted since: triggers
   note these in the table `disturbed`, and the pages around them are gone through.
 
-So it takes time in proportion to the labels and digests in the store, not to its vectors.
+So it takes time in proportion to the entries of those indexes, not to the vectors in the store.
 
 This runs as a program of its own, which imports nothing of siamkit: a process that closes the file
 gives up the locks that SQLite holds on it there.
@@ -29,8 +29,8 @@ from struct import Struct
 from typing import NoReturn
 
 TABLES = ("identities", "samples", "templates")  # rows are appended to them
-INDEXES = (  # and other b-trees that hold labels, sources, digests or regions in any order
-    *("sqlite_autoindex_identities_1", "sqlite_autoindex_samples_1"),
+INDEXES = (  # and other b-trees that hold labels, sources or digests in any order
+    *("sqlite_autoindex_identities_1", "samples_by_digest"),
     *("merged", "unknowns", "sqlite_autoindex_unknowns_1", "uploads", "sqlite_autoindex_uploads_1"),
 )
 MOST_ROWS = 2_000  # disturbed, around which it is faster to look than to go through all pages

@@ -223,7 +223,8 @@ def _twin(db: sqlite3.Connection, sample_id: int, identity_id: int) -> int | Non
     """Return the sample of an identity that is of the same gallery, content and region."""
     row = db.execute(
         "SELECT t.id FROM samples s JOIN samples t ON t.gallery_id = s.gallery_id"
-        " AND t.digest = s.digest AND t.region = s.region AND t.identity_id = ? WHERE s.id = ?",
+        " AND t.digest_key = s.digest_key AND t.digest = s.digest AND t.region = s.region"
+        " AND t.identity_id = ? WHERE s.id = ?",
         (identity_id, sample_id),
     ).fetchone()
     return int(row[0]) if row else None
@@ -241,8 +242,8 @@ def _copy(db: sqlite3.Connection, sample_id: int, identity_id: int, source: str)
     """Enrol what a sample holds under another identity too; return the new sample."""
     cursor = db.execute(
         "INSERT INTO samples"
-        " (gallery_id, identity_id, source, inline, digest, region, quality, created, crc32)"
-        " SELECT gallery_id, ?, ?, inline, digest, region, quality, created, ?"
+        " (gallery_id, identity_id, source, crc32, inline, digest, digest_key, region, quality,"
+        " created) SELECT gallery_id, ?, ?, ?, inline, digest, digest_key, region, quality, created"
         " FROM samples WHERE id = ?",
         (identity_id, source, _checksum(db, sample_id, identity_id), sample_id),
     )

@@ -10,7 +10,12 @@ from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
-from siamkit.store.checked import sample_checksum, scale_checksum, template_checksum
+from siamkit.store.checked import (
+    digest_key,
+    sample_checksum,
+    scale_checksum,
+    template_checksum,
+)
 from siamkit.store.uploads import OWN
 
 migrations = Migrations("siamkit")
@@ -303,6 +308,48 @@ INSERT INTO disturbed SELECT 0, '', 0 WHERE EXISTS (SELECT 1 FROM identities);;
         ("templates", "deleted", "DELETE"),
     )
 )
+
+
+@migrations()
+def m013_digest_key(db: Database) -> None:
+    """Index samples by a few bits of their digest, not by all of it and the region.
+
+    An index that holds content is what a deletion has to go through.
+    """
+    query = "SELECT sql FROM sqlite_master WHERE tbl_name = 'samples' AND sql IS NOT NULL"
+    others = [sql for (sql,) in db.execute(f"{query} AND type <> 'table'").fetchall()]
+    (last,) = db.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'samples'").fetchone()
+    db.conn.create_function(digest_key.__name__, 1, digest_key)
+    db.execute("PRAGMA ignore_check_constraints = ON")  # a damaged sample stays what it is
+    _execute_all(db, _DIGEST_KEY)
+    db.execute("PRAGMA ignore_check_constraints = OFF")
+    if last is not None:  # ids are never reused
+        db.execute("DELETE FROM sqlite_sequence WHERE name = 'samples'")
+        db.execute("INSERT INTO sqlite_sequence VALUES ('samples', ?)", (last,))
+    _execute_all(db, ";;".join(others))
+
+
+_DIGEST_KEY = """
+CREATE TABLE samples_new (                  -- one region of one source
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  gallery_id INTEGER NOT NULL REFERENCES galleries ON DELETE CASCADE,
+  identity_id INTEGER NOT NULL REFERENCES identities ON DELETE CASCADE,
+  source TEXT NOT NULL,                     -- where it came from, for people and for reembed
+  inline INTEGER NOT NULL CHECK (inline IN (0, 1)),   -- 1: source is the sample itself, a text
+  digest BLOB NOT NULL CHECK (length(digest) = 32),   -- SHA-256 of the source's content
+  region TEXT NOT NULL CHECK (json_valid(region)),    -- where, score, label, landmarks
+  quality REAL CHECK (quality BETWEEN 0 AND 1),       -- NULL: the plugin does not assess
+  created TEXT NOT NULL,
+  crc32 INTEGER,
+  digest_key INTEGER NOT NULL               -- a few bits of a digest's checksum, for the index
+);;
+INSERT INTO samples_new SELECT id, gallery_id, identity_id, source, inline, digest, region, quality,
+  created, crc32, digest_key(digest) FROM samples ORDER BY id;;
+DROP TABLE samples;;
+ALTER TABLE samples_new RENAME TO samples;;
+CREATE INDEX samples_by_digest ON samples (gallery_id, identity_id, digest_key);;
+INSERT OR IGNORE INTO disturbed SELECT 0, '', 0 WHERE EXISTS (SELECT 1 FROM samples);;
+"""
 
 
 def apply(db: Database) -> None:

@@ -11,7 +11,7 @@ from siamkit.errors import BadInput, StoreError, UnknownName
 from siamkit.io.presentable import Presentable
 from siamkit.sdk import regions
 from siamkit.store import erasures, identities, labels, templates, uploads
-from siamkit.store.checked import TIES, fits, is_tied, sample_checksum, sound_templates
+from siamkit.store.checked import TIES, digest_key, fits, is_tied, sample_checksum, sound_templates
 from siamkit.store.database import Store, now
 from siamkit.store.galleries import Gallery, require_space
 from siamkit.types import Region, Vectors
@@ -82,43 +82,39 @@ def insert(
     names = dict.fromkeys(sample.identity for sample in samples)
     identity_ids = {name: identities.ensure(db, name, when) for name in names}
     for sample, vector in zip(samples, vectors, strict=True):
-        identity_id = identity_ids[sample.identity]
-        content = sample.source, sample.inline, sample.digest, sample.region, sample.quality
+        identity_id, key = identity_ids[sample.identity], digest_key(sample.digest)
+        content = gallery.id, identity_id, key, sample.digest, sample.region
+        if row := db.execute(_SAME, content).fetchone():
+            ids.append(_mend(db, gallery, row[0], vector))
+            continue
         crc32 = sample_checksum(
             gallery.id, identity_id, sample.inline, sample.digest, sample.region
         )
         cursor = db.execute(
-            "INSERT INTO samples"
-            " (gallery_id, identity_id, source, inline, digest, region, quality, created, crc32)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (gallery_id, identity_id, digest, region) DO NOTHING",
-            (gallery.id, identity_id, *content, when, crc32),
+            "INSERT INTO samples (gallery_id, identity_id, digest_key, digest, region, source,"
+            " inline, quality, created, crc32) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*content, sample.source, sample.inline, sample.quality, when, crc32),
         )
-        if cursor.rowcount == 0:
-            key = gallery.id, identity_id, sample.digest, sample.region
-            ids.append(_mend(db, gallery, key, vector))
-            continue
         assert cursor.lastrowid is not None
         ids.append(cursor.lastrowid)
         templates.insert(db, gallery, cursor.lastrowid, vector)
     return ids
 
 
-def _mend(
-    db: sqlite3.Connection, gallery: Gallery, key: tuple[Any, ...], vector: Vectors
-) -> int | None:
+_SAME = """
+SELECT id FROM samples
+WHERE gallery_id = ? AND identity_id = ? AND digest_key = ? AND digest = ? AND region = ?
+"""
+
+
+def _mend(db: sqlite3.Connection, gallery: Gallery, sample_id: int, vector: Vectors) -> int | None:
     """Replace the template of an enrolled sample if it is damaged; return its id, or else None."""
-    (sample_id,) = db.execute(
-        "SELECT id FROM samples"
-        " WHERE gallery_id = ? AND identity_id = ? AND digest = ? AND region = ?",
-        key,
-    ).fetchone()
     rows = db.execute(f"{templates.OF_SAMPLES} WHERE s.id = ?", (sample_id,)).fetchall()
     if not sound_templates(rows, gallery.space.dim)[2]:
         return None
     db.execute("DELETE FROM templates WHERE sample_id = ?", (sample_id,))
     templates.insert(db, gallery, sample_id, vector)
-    return int(sample_id)
+    return sample_id
 
 
 def _require_unchanged(db: sqlite3.Connection, gallery: Gallery, fingerprint: str) -> None:
@@ -142,9 +138,9 @@ def is_enrolled(store: Store, gallery: Gallery, identity: str, digest: bytes) ->
     """
     query = (
         f"{templates.OF_SAMPLES} JOIN identities i ON i.id = s.identity_id"
-        " WHERE s.gallery_id = ? AND i.name = ? AND s.digest = ?"
+        " WHERE s.gallery_id = ? AND i.name = ? AND s.digest_key = ? AND s.digest = ?"
     )
-    rows = store.fetch_all(query, gallery.id, identity, digest)
+    rows = store.fetch_all(query, gallery.id, identity, digest_key(digest), digest)
     return bool(rows) and not sound_templates(rows, gallery.space.dim)[2]
 
 

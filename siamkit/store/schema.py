@@ -16,7 +16,7 @@ from siamkit.store.sqlite_errors import MEND
 
 # CRC-32 of the schema that the migrations make; a test compares. Another SQLite may word it
 # otherwise: then the migrations run in memory, and their words decide.
-USUAL = 2934325128
+USUAL = 3633869806
 FOREIGN = ("sqlite_", "_sqlite_migrations")  # tables of SQLite and of sqlite_utils begin so
 _READ = "SELECT name, type, sql FROM sqlite_master ORDER BY name"
 

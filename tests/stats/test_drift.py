@@ -6,12 +6,13 @@ import sqlite3
 
 import numpy as np
 import pytest
+from sqlite_utils import Database
 
 from siamkit import BadInput, Uncalibrated
 from siamkit.stats.drift import QUERIES, compare, reference_scores
 from siamkit.stats.probe_scores import REST_SAMPLES, ProbeScores, scores_of_query
 from siamkit.store import Store, galleries, migrations, observations
-from siamkit.store.database import SCHEMA
+from siamkit.store.database import APPLICATION_ID, SCHEMA
 from siamkit.store.galleries import GalleryEncoder
 from siamkit.store.observations import MAX_QUERIES
 
@@ -190,20 +191,9 @@ def test_a_read_only_store_records_nothing(stored_gallery):
 
 
 def test_a_store_of_the_first_schema_is_migrated(tmp_path):
-    Store(tmp_path, create=True).close()
     db = sqlite3.connect(tmp_path / "store.db")
-    later = "observations find_calibrations merged reviews unknowns uploads store disturbed"
-    for table in later.split():
-        db.execute(f"DROP TABLE {table}")
-    for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%disturbed%'"):
-        db.execute(f"DROP TRIGGER {trigger}")
-    for table in ("templates", "samples", "calibrations"):
-        db.execute(f"ALTER TABLE {table} DROP COLUMN crc32")
-    db.execute("ALTER TABLE calibrations DROP COLUMN model")
-    db.execute('ALTER TABLE galleries DROP COLUMN "index"')
-    for column in ("index", "first"):
-        db.execute(f'ALTER TABLE erasures DROP COLUMN "{column}"')
-    db.execute("DELETE FROM _sqlite_migrations WHERE name <> 'm001_initial'")
+    migrations.migrations.apply(Database(db), stop_before="m002_calibrations")
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute("PRAGMA user_version = 1")
     db.commit()
     db.close()

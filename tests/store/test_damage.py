@@ -84,20 +84,6 @@ def test_a_damaged_template_takes_part_in_nothing(letters, kind, snapshot):
     assert all(abs(match["score"]) <= 1 for match in region["matches"])
 
 
-def test_vectors_of_an_older_store_get_checksums(letters):
-    root = letters.folder / ".siamkit"
-    with closing(sqlite3.connect(root / "store.db")) as db, db:
-        for table in ("templates", "samples", "calibrations"):
-            db.execute(f"ALTER TABLE {table} DROP COLUMN crc32")
-        db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm005_checksums'")
-        db.execute("PRAGMA user_version = 4")
-    assert "damaged" not in letters("query", "letters", "--text", PROBE).err
-    vector = vector_of(root, 1)
-    flip_sign(vector)
-    alter(root, "UPDATE templates SET vector = ? WHERE sample_id = 1", vector)
-    assert "damaged" in letters("query", "letters", "--text", PROBE).err
-
-
 def test_the_usual_schema_is_that_of_the_migrations():
     assert schema.checksum(schema.migrated()) == schema.USUAL
 

@@ -210,21 +210,6 @@ def test_a_note_says_between_which_changes_templates_were_removed(model):
     assert [i for (i,) in removed] == ids, "here, a template has the id of its sample"
 
 
-def test_a_store_from_before_is_gone_through_once(tmp_path):
-    Store(tmp_path, create=True).close()
-    with closing(sqlite3.connect(tmp_path / "store.db")) as db, db:
-        db.execute("INSERT INTO identities (name, created) VALUES ('anna', '')")
-        db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm012_disturbed'")
-        for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%disturbed%'"):
-            db.execute(f"DROP TRIGGER IF EXISTS {trigger}")
-        db.execute("DROP TABLE disturbed")
-        db.execute("ALTER TABLE erasures DROP COLUMN first")
-        db.execute("PRAGMA user_version = 11")
-    store = Store(tmp_path)
-    assert store.fetch_all("SELECT number FROM disturbed") == [(0,)]
-    store.close()
-
-
 @pytest.mark.parametrize("fault", ["kind", "cells", "free block", "no such page"])
 def test_a_damaged_page_is_left_as_it_is(tmp_path, fault):
     """Its free space may be what was stored."""
