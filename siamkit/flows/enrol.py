@@ -18,7 +18,7 @@ from siamkit.embed.region_choosers import Chooser
 from siamkit.errors import BadInput, SiamkitError, UnreadableSample
 from siamkit.flows.mixups import Mixup, MixupCheck
 from siamkit.host import registry
-from siamkit.io import microphone, sources
+from siamkit.io import microphone, npy, sources
 from siamkit.io.presentable import Presentable
 from siamkit.io.sources import Content
 from siamkit.io.table_read import TextColumns
@@ -31,6 +31,7 @@ from siamkit.store.live_index import LiveIndex
 from siamkit.store.samples import NewSample
 from siamkit.types import Fault, Vectors
 
+WHOLE = '{"score":1.0}'  # the region of a sample that is a vector
 Status: TypeAlias = Literal["enrolled", "already", "failed"]
 
 
@@ -202,24 +203,28 @@ def add_templates(
 ) -> Iterator[int]:
     """Enrol (n, dim) vectors that were embedded elsewhere by this gallery's encoder.
 
-    Rows are scaled to norm 1. Yields how many rows are durable, after each batch of `size`.
+    vectors may be a file (`numpy.load(FILE, mmap_mode="r")`): a batch of `size` is in memory, and
+    no more. Rows are scaled to norm 1. Yields how many rows are durable, after each batch.
     Raises BadInput for a wrong shape, a row that is not finite, or a row of zeros.
     """
-    vectors = np.asarray(vectors, dtype=np.float32)
+    vectors = np.asarray(vectors)
     shape = (len(labels), gallery.space.dim)
     if vectors.shape != shape:
         raise BadInput(f"vectors have shape {vectors.shape}, not {shape}")
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    norms = npy.row_norms(vectors)[:, None]
     bad = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
     if len(bad):
         raise BadInput(f"row {bad[0]} of the vectors is zero, NaN or Inf ({len(bad)} such rows)")
-    unit = vectors / norms
-    labels = [normalise_label(label) for label in labels]
+    for label in labels:
+        normalise_label(label)  # may raise, before anything is stored
     for start in range(0, len(labels), size):
-        batch = unit[start : start + size]
+        part = slice(start, start + size)
+        batch = vectors[part].astype(np.float32) / norms[part]
         new = [
-            NewSample(label, "vector", Content("", row.tobytes()).digest, '{"score":1.0}', None)
-            for label, row in zip(labels[start : start + size], batch, strict=True)
+            NewSample(
+                normalise_label(label), "vector", Content("", row.tobytes()).digest, WHOLE, None
+            )
+            for label, row in zip(labels[part], batch, strict=True)
         ]
         samples.add(store, gallery, gallery.space.fingerprint, new, batch)
         yield start + len(batch)
