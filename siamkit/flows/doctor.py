@@ -24,7 +24,15 @@ from siamkit.models import added as added_encoders
 from siamkit.models import cache, names
 from siamkit.models.detectors import add_command, maker_of
 from siamkit.protocols import BuildsEncoders, Modality
-from siamkit.store import Gallery, Store, find_calibrations, galleries, health, templates
+from siamkit.store import (
+    Gallery,
+    Store,
+    erasures,
+    find_calibrations,
+    galleries,
+    health,
+    templates,
+)
 from siamkit.store.database import MOST_NAMED
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Progress, ignore_progress
@@ -65,6 +73,10 @@ def examine(root: Path, progress: Progress = ignore_progress) -> Iterator[Checku
     try:
         try:
             finish_erasing(store)
+            if store.writable and erasures.pending(store):
+                detail = "traces of a deletion are still on the disk"
+                hint = "end the programs that have the store open, and run `siamkit doctor` again"
+                yield Checkup("deletions", False, detail, hint)
         except SiamkitError as error:
             yield Checkup("deletions", False, str(error), error.hint)
         yield _access(root)

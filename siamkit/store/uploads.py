@@ -24,6 +24,7 @@ UPLOADS, THUMBNAILS = "uploads", "thumbnails"
 OWN = re.compile(rf"{UPLOADS}/[0-9a-f]{{16}}/[^/\\.][^/\\]*")  # a source, as rows name it
 NAME_CHARS = 80  # characters of a file's name
 _IS_OWN = f"source LIKE '{UPLOADS}/%'"
+SOURCES_PER_QUERY = 500  # far below SQLite's limit on parameters
 SETTLING_SECONDS = 3600.0  # an upload that no sample names may still be on its way to one
 
 
@@ -55,16 +56,26 @@ def plain_name(name: str) -> str:
 
 def delete_uploads(store: Store, sources: Iterable[str]) -> None:
     """Delete those of the store's own files that no sample names any more. Raises OSError."""
-    query = (
-        "SELECT 1 FROM samples WHERE source = ?1 UNION ALL"
-        " SELECT 1 FROM unknowns WHERE source = ?1 LIMIT 1"
-    )
+    folders = {}
     for path in {to_path(resolve(store, source)) for source in sources}:
         folder = path.parent
-        if folder.parent != place(store, UPLOADS) or not folder.is_dir():
-            continue
-        if store.fetch_one(query, f"{UPLOADS}/{folder.name}/{path.name}") is None:
-            shutil.rmtree(folder)
+        if folder.parent == place(store, UPLOADS) and folder.is_dir():
+            folders[f"{UPLOADS}/{folder.name}/{path.name}"] = folder
+    for source in folders.keys() - _still_named(store, list(folders)):
+        shutil.rmtree(folders[source])
+
+
+def _still_named(store: Store, sources: Sequence[str]) -> set[str]:
+    """Return those of some sources that a sample or an unknown has. It reads every row, once."""
+    named: set[str] = set()
+    with store.read():
+        for start in range(0, len(sources), SOURCES_PER_QUERY):
+            part = sources[start : start + SOURCES_PER_QUERY]
+            marks = ",".join("?" * len(part))
+            for table in ("samples", "unknowns"):
+                query = f"SELECT source FROM {table} WHERE source IN ({marks})"
+                named |= {source for (source,) in store.fetch_all(query, *part)}
+    return named
 
 
 def restore(store: Store) -> None:
@@ -97,9 +108,9 @@ def save_thumbnail(path: Path, content: bytes) -> None:
 
 def delete_thumbnails(store: Store, sample_ids: Iterable[int]) -> None:
     """Delete the thumbnails of samples. Raises OSError."""
-    folder = place(store, THUMBNAILS)
-    for sample_id in set(sample_ids) if folder.is_dir() else ():
-        for path in folder.glob(f"{sample_id}-*.jpg"):
+    folder, ids = place(store, THUMBNAILS), {str(sample_id) for sample_id in sample_ids}
+    for path in folder.glob("*-*.jpg") if folder.is_dir() and ids else ():
+        if path.name.partition("-")[0] in ids:
             path.unlink(missing_ok=True)
 
 

@@ -258,6 +258,21 @@ def test_doctor_says_who_else_can_read_the_store(shell, mode, ok, what):
         assert "owner alone" in shell("doctor").out
 
 
+def test_doctor_says_that_traces_are_left(shell):
+    enrolled(shell.folder).close()
+    store = Store(shell.folder / ".siamkit")
+    with store.read() as db:
+        db.execute("SELECT count(*) FROM samples").fetchone()
+        other = Store(store.root)
+        delete(other)
+        other.close()
+        rows = {row["check"]: row for row in json.loads(shell("doctor", "--json").out)}
+    assert not rows["deletions"]["ok"]
+    assert "siamkit doctor" in rows["deletions"]["hint"]
+    store.close()
+    assert "traces" not in shell("doctor").out
+
+
 BLOCKED = """
 import os, sys, time
 from siamkit.cli import run
