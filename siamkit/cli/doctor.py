@@ -15,7 +15,7 @@ from siamkit.cli.progress import steps
 from siamkit.cli.streaming import stream_json, stream_table
 
 if TYPE_CHECKING:
-    from siamkit.flows.doctor import Checkup
+    from siamkit.flows.checkups import Checkup
 
 WIDTHS = {"check": 34, "ok": 3, "found": 200}  # characters; on a terminal, `found` is folded
 

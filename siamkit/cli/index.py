@@ -48,6 +48,11 @@ def stats(ws: sk.Workspace, gallery: str | None, as_json: bool) -> None:
 @click.argument("gallery", required=False)
 @click.option("--index", metavar="NAME", help="Change to another index backend.")
 @options.index_address
+@click.option(
+    "--new-id",
+    is_flag=True,
+    help="Take another id on servers first: for a copied store, which has that of the other one.",
+)
 @options.workspace
 @options.as_json
 def rebuild(
@@ -55,9 +60,12 @@ def rebuild(
     gallery: str | None,
     index: str | None,
     index_address: str | None,
+    new_id: bool,
     as_json: bool,
 ) -> None:
     """Rebuild the index of each gallery, or of one, from the store."""
+    if new_id:
+        ws.renew_id()
     rows = []
     for name in _names(ws, gallery):
         with steps() as progress:

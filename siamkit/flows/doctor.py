@@ -6,7 +6,6 @@ import os
 import platform
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +13,9 @@ from typing import Any
 
 from siamkit.embed.pipeline import open_encoder
 from siamkit.errors import EncoderMismatch, PluginError, SiamkitError
+from siamkit.flows.checkups import Checkup
 from siamkit.flows.detectors import list_detectors
+from siamkit.flows.doctor_index import check_index
 from siamkit.flows.forget import finish_erasing
 from siamkit.host import registry
 from siamkit.host.registry import Plugin
@@ -31,24 +32,12 @@ from siamkit.store import (
     find_calibrations,
     galleries,
     health,
-    templates,
 )
 from siamkit.store.database import MOST_NAMED
-from siamkit.store.live_index import LiveIndex
 from siamkit.types import Progress, ignore_progress
 
 RESTORE = "restore a backup: `siamkit backup --help` says how"
 PACKAGES = ("siamkit", "faiss-cpu", "onnxruntime", "numpy", "torch")
-
-
-@dataclass(frozen=True, slots=True)
-class Checkup:
-    """The outcome of one check; `hint` is the remedy if it failed."""
-
-    check: str
-    ok: bool
-    detail: str
-    hint: str = ""
 
 
 def examine(root: Path, progress: Progress = ignore_progress) -> Iterator[Checkup]:
@@ -175,9 +164,10 @@ def _store(store: Store, progress: Progress) -> Iterator[Checkup]:
             continue
         read_samples = partial(_samples, progress=progress)
         checks: dict[str, Callable[[Store, Gallery, str], Checkup]]
-        checks = {"gallery": _rows, "samples": read_samples, "calibration": _scale, "index": _index}
+        checks = {"gallery": _rows, "samples": read_samples, "calibration": _scale}
         for kind, examine in checks.items():
             yield _attempt(f"{kind} {name}", partial(examine, store, gallery))
+        yield from check_index(store, gallery)
         yield from _encoder_of(store, gallery)
 
 
@@ -259,16 +249,3 @@ def _encoder_of(store: Store, gallery: Gallery) -> Iterator[Checkup]:
     except SiamkitError as error:
         hint = f"bring it back, or: siamkit reembed {gallery.name} --encoder NAME"
         yield Checkup(check, False, str(error), hint)
-
-
-def _index(store: Store, gallery: Gallery, check: str) -> Checkup:
-    live = LiveIndex(store, gallery, save=False)
-    samples = galleries.count(store, gallery)[1]
-    detail = f"{live.index.describe()['structure']}, {len(live.index):,} templates"
-    sound = samples
-    if len(live.index) != samples:  # it leaves out what is damaged
-        sound -= len(templates.damaged(store, gallery))
-    if len(live.index) == sound:
-        return Checkup(check, True, detail)
-    hint = f"siamkit index rebuild {gallery.name}"
-    return Checkup(check, False, f"{detail}, but the store has {sound:,} sound ones", hint)

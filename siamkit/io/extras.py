@@ -15,6 +15,7 @@ EXTRAS: Mapping[str, Sequence[str]] = {
     "mcp": ("mcp",),
     "parquet": ("pyarrow",),
     "pdf": ("pypdfium2",),
+    "pgvector": ("psycopg",),
     "plot": ("matplotlib",),
     "ray": ("ray", "grpc"),
     "record": ("sounddevice",),

@@ -115,6 +115,11 @@ class Store:
             raise StoreError(f"{self.path} is damaged: it has no id of its own", hint=MEND)
         return str(row[0])
 
+    def renew_id(self) -> None:
+        """Take another id: a copied folder has that of the store that it was copied from."""
+        with self.write() as db:
+            db.execute("UPDATE store SET own_id = lower(hex(randomblob(8)))")
+
     @property
     def index_root(self) -> Path:
         """Folder that index backends save to."""

@@ -117,6 +117,7 @@ class LiveIndex:
         if not ExactScan.suits(self.store, gallery):
             change = f"`siamkit index rebuild {gallery.name} --index faiss`"
             hint = error.hint or f"start its server, or use another index: {change}"
+            state.is_closed = True  # the next search opens it again: it may have been replaced
             raise IndexUnavailable(str(error), hint=hint) from error
         if not state.scans_until:
             log.warning(f"{error}; gallery {gallery.name} is searched without its index")
@@ -157,11 +158,17 @@ class LiveIndex:
         return hits
 
     def _search(self, vectors: Vectors, k: int) -> Hits:
+        state = self._state
         try:
-            return self._state.index.search(vectors, k)
+            return state.index.search(vectors, k)
+        except IndexUnavailable:
+            state.is_closed = True
+        try:  # another process may have dropped it, or put another in its place
+            self._catch_up()
+            return state.index.search(vectors, k)
         except IndexUnavailable as error:
             self._scan_instead(error)
-            return self._state.index.search(vectors, k)
+            return state.index.search(vectors, k)
 
     def search_owned(self, vectors: Vectors, k: int) -> tuple[Hits, dict[int, Owner]]:
         """Find the k nearest templates, and their owners by template id.

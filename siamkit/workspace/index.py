@@ -51,6 +51,21 @@ class IndexMethods(OpenStore):
         """
         return self.index(galleries.get(self.store, gallery), announce=False).settle(progress)
 
+    def renew_id(self) -> None:
+        """Give the store another id, by which servers tell its indexes from those of its copies.
+
+        For a copied folder. Indexes on servers are filled again, by the next search or by
+        `rebuild_index`.
+
+        Examples:
+            >>> ws.renew_id()
+        """
+        with self._opening:
+            indexes, self._indexes = self._indexes, {}
+            for live in indexes.values():
+                live.close()
+            self.store.renew_id()
+
     def rebuild_index(
         self,
         gallery: str,

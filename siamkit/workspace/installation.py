@@ -17,7 +17,7 @@ from siamkit.types import Progress, ignore_progress
 from siamkit.workspace.base import OpenStore
 
 if TYPE_CHECKING:
-    from siamkit.flows.doctor import Checkup
+    from siamkit.flows.checkups import Checkup
     from siamkit.host.registry import Plugin
     from siamkit.testing.rule import Result
 

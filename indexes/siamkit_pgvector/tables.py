@@ -1,0 +1,202 @@
+"""Tables of rows: (id bigint PRIMARY KEY, vector vector(dim)), in the schema siamkit."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siamkit.types import Hits
+from siamkit_pgvector.changes import best
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from siamkit.types import Ids, Vectors
+    from siamkit_pgvector.records import Graph
+
+MOST_EF = 1_000  # candidates of a search of the graph, as pgvector allows
+IN_PAGE = 1_900  # numbers of the longest vector of which a page of 8 KB holds a row
+COPY_BYTES = 1 << 22  # sent at once
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # of the binary format: no flags, no extension
+TRAILER = b"\xff\xff"
+
+
+def new_name(key: str) -> str:
+    """Return a name for a new table of a key: another one may still be in use."""
+    return f"{key}-{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a connection that is in a transaction, unless a method says otherwise."""
+
+    connection: Connection[Any]
+    name: str
+    dim: int
+
+    @property
+    def sql(self) -> str:
+        """The name, as it is written in a statement."""
+        return f'siamkit."{self.name}"'
+
+    def create(self) -> None:
+        """Create it, empty. Vectors lie in its pages, not beside them, where one fits into one."""
+        storage = "STORAGE PLAIN" if self.dim <= IN_PAGE else ""
+        self._run(
+            f"CREATE TABLE {self.sql}"
+            f" (id bigint PRIMARY KEY, vector vector({self.dim}) {storage} NOT NULL)"
+        )
+
+    def drop(self) -> None:
+        """Drop it, if it is there."""
+        self._run(f"DROP TABLE IF EXISTS {self.sql}")
+
+    def fault(self) -> str:
+        """Return what is wrong with its columns, to follow its name; '' if nothing is."""
+        rows = self._run(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+            " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+            self.sql,
+        ).fetchall()
+        columns = dict(rows)
+        if not columns:
+            return "is gone"
+        if columns == {"id": "bigint", "vector": f"vector({self.dim})"}:
+            return ""
+        kind = columns.get("vector", "no vectors")
+        return f"has {', '.join(sorted(columns))} with {kind}, not id and vector({self.dim})"
+
+    def count(self) -> int:
+        """Count the rows."""
+        return int(self._one(f"SELECT count(*) FROM {self.sql}"))
+
+    def count_of(self, ids: Ids) -> int:
+        """Count the rows of (n,) ids."""
+        return int(self._one(f"SELECT count(*) FROM {self.sql} WHERE id = ANY(%s)", ids.tolist()))
+
+    def newest(self) -> int:
+        """Return the largest id; 0 if there is none."""
+        return int(self._one(f"SELECT coalesce(max(id), 0) FROM {self.sql}"))
+
+    def sample(self, count: int) -> tuple[Ids, Vectors]:
+        """Return some rows, the same each time: (n,) ids, (n, dim) vectors."""
+        query = f"SELECT id, vector::real[] FROM {self.sql} ORDER BY hashint8(id) LIMIT {count}"
+        rows = self._run(query).fetchall()
+        vectors = np.array([row for _, row in rows], np.float32).reshape(-1, self.dim)
+        return np.array([number for number, _ in rows], np.int64), vectors
+
+    def graphs(self) -> list[str]:
+        """Return the names of its graphs, unfinished ones too."""
+        query = (
+            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+            " JOIN pg_am a ON a.oid = c.relam"
+            " WHERE i.indrelid = to_regclass(%s) AND a.amname = 'hnsw'"
+        )
+        return [name for (name,) in self._run(query, self.sql)]
+
+    def bytes(self) -> int:
+        """Return its size with all its indexes."""
+        return int(
+            self._one("SELECT coalesce(pg_total_relation_size(to_regclass(%s)), 0)", self.sql)
+        )
+
+    def delete(self, ids: Ids) -> int:
+        """Delete the rows of (n,) ids, and return how many there were."""
+        if not len(ids):
+            return 0
+        query = f"DELETE FROM {self.sql} WHERE id = ANY(%s)"
+        return int(self._run(query, ids.tolist()).rowcount)
+
+    def copy(self, ids: Ids, vectors: Vectors) -> None:
+        """Add (n, dim) vectors under (n,) ids that are not there."""
+        row = np.dtype(
+            [
+                *(("fields", ">i2"), ("id_bytes", ">i4"), ("id", ">i8")),
+                *(("vector_bytes", ">i4"), ("dim", ">i2"), ("unused", ">i2")),
+                ("vector", ">f4", (self.dim,)),
+            ]
+        )
+        step = max(1, COPY_BYTES // row.itemsize)
+        with self.connection.cursor().copy(
+            f"COPY {self.sql} (id, vector) FROM STDIN (FORMAT BINARY)".encode()
+        ) as copy:
+            copy.write(HEADER)
+            for start in range(0, len(ids), step):
+                part = slice(start, start + step)
+                block = np.zeros(len(ids[part]), row)
+                block["fields"], block["id_bytes"], block["id"] = 2, 8, ids[part]
+                block["vector_bytes"], block["dim"] = 4 + 4 * self.dim, self.dim
+                block["vector"] = vectors[part]
+                copy.write(block.tobytes())
+            copy.write(TRAILER)
+
+    def search(
+        self, vectors: Vectors, k: int, *, last: int, masked: Ids, graph: Graph | None
+    ) -> Hits:
+        """Find the k best of each of (n, dim) vectors, as (n, k), among ids up to `last`.
+
+        masked: (m,) ids that do not count. graph: None to compare all rows.
+        """
+        ef = max(graph.ef, k + min(len(masked), MOST_EF)) if graph else 0
+        if graph is None or ef > MOST_EF:
+            return self._scan(vectors, k, "id <= %s AND id <> ALL(%s)", last, masked.tolist())
+        self._run(f"SET LOCAL hnsw.ef_search = {ef}")
+        self._run("SET LOCAL enable_seqscan = off")
+        count = ef if len(masked) or last < graph.built_to else min(k, ef)
+        near = (
+            f"SELECT id, vector <#> %s::vector FROM {self.sql} WHERE id <= {graph.built_to}"
+            f" ORDER BY vector <#> %s::vector LIMIT {count}"
+        )
+        rows = [self._run(near, text, text).fetchall() for text in map(_text, vectors)]
+        self._run("SET LOCAL enable_seqscan = on")
+        hits = _padded(rows, count)
+        is_out = (hits.ids > last) | np.isin(hits.ids, masked)
+        hits.ids[is_out], hits.scores[is_out] = -1, -np.inf
+        if (
+            (hits.ids >= 0).sum(axis=1) < min(k, graph.rows)
+        ).any():  # dead or masked ones in between
+            return self._scan(vectors, k, "id <= %s AND id <> ALL(%s)", last, masked.tolist())
+        where = f"id > {graph.built_to} AND id <= %s AND id <> ALL(%s)"
+        rest = self._scan(vectors, k, where, last, masked.tolist())
+        return best(
+            np.concatenate([hits.ids, rest.ids], axis=1),
+            np.concatenate([hits.scores, rest.scores], axis=1),
+            k,
+        )
+
+    def search_within(self, vectors: Vectors, k: int, within: Ids) -> Hits:
+        """Find the k best among (m,) ids."""
+        return self._scan(vectors, k, "id = ANY(%s)", within.tolist())
+
+    def _scan(self, vectors: Vectors, k: int, where: str, *values: Any) -> Hits:
+        """Compare all rows for which a condition holds; equal scores by id."""
+        query = (
+            f"SELECT id, vector <#> %s::vector AS distance FROM {self.sql} WHERE {where}"
+            f" ORDER BY distance, id LIMIT {k}"
+        )
+        return _padded([self._run(query, _text(row), *values).fetchall() for row in vectors], k)
+
+    def _run(self, query: str, *values: Any) -> Any:
+        return self.connection.execute(query.encode(), values or None)
+
+    def _one(self, query: str, *values: Any) -> Any:
+        return self._run(query, *values).fetchone()[0]
+
+
+def _text(vector: Vectors) -> str:
+    """Return a vector as pgvector reads it, each number with all its digits."""
+    return f"[{','.join(map(repr, vector.tolist()))}]"
+
+
+def _padded(rows: list[list[tuple[int, float]]], k: int) -> Hits:
+    """Return the rows of n queries as (n, k) hits."""
+    hits = Hits(np.full((len(rows), k), -1, np.int64), np.full((len(rows), k), -np.inf, np.float32))
+    for place, row in enumerate(rows):
+        if row:
+            ids, distances = zip(*row, strict=True)
+            hits.ids[place, : len(ids)] = ids
+            hits.scores[place, : len(ids)] = -np.array(distances)
+    return hits
