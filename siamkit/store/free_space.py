@@ -101,6 +101,8 @@ class Database:
         gap, end = page + (12 if kind in _INTERIOR else 8) + 2 * cells, page + (content or 65_536)
         if kind not in (*_INTERIOR, *_LEAF) or not gap <= end <= page + self.usable:
             raise Damaged(f"page {number} is damaged")
+        if not block and not self._holds(gap, end):  # as nearly all are
+            return int(kind)
         free = [(gap, end)]
         while block:
             following, length = _BLOCK.unpack_from(self.content, page + block)
@@ -109,7 +111,7 @@ class Database:
                 raise Damaged(f"page {number} is damaged")
             free.append((page + block + 4, page + last))
             block = following
-        if any(map(self._holds, free)):
+        if any(self._holds(*part) for part in free):
             starts = Struct(f">{cells}H").unpack_from(self.content, gap - 2 * cells)
             for start, end in free:
                 if any(start <= page + cell < end for cell in starts):
@@ -117,13 +119,12 @@ class Database:
                 self._clear(start, end)
         return int(kind)
 
-    def _holds(self, part: tuple[int, int]) -> bool:
+    def _holds(self, start: int, end: int) -> bool:
         """Return True if a part of the file is not all zeros."""
-        start, end = part
         return not _ZEROS.startswith(self.content[start:end])
 
     def _clear(self, start: int, end: int) -> None:
-        if self._holds((start, end)):
+        if self._holds(start, end):
             self.content[start:end] = _ZEROS[: end - start]
             self.overwritten += end - start
 
