@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from siamkit.types import Progress
 from siamkit_faiss.in_order import in_order
-from siamkit_faiss.parts import PROBED, train_centroids, training_rows
+from siamkit_faiss.parts import train_centroids, training_rows
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
@@ -31,9 +31,10 @@ AXES = 64  # principal axes in which parts are formed; more cost more time than 
 SAMPLE = 2_048  # rows that the reach is chosen and recall is measured on
 FEW, NEARLY = 100, 0.1  # pairs in the sample; cosine below the floor
 MOST_PAIRS = 8_192  # of the sample, enough for a share of 0.005
-BLOCK = 16_384  # rows compared with the sample at once
-TILE = 1 << 22  # cosines of rows to centroids that a thread holds at once
-CHUNK = 1 << 20  # rows whose probes are sorted at once
+BLOCK = 512  # rows compared with the sample at once: their cosines stay in the cache
+TILE = 1 << 21  # cosines of rows to centroids that a thread holds at once
+CHUNK = 1 << 17  # rows whose probes are sorted at once
+MOST_PROBED = 256  # parts per row on average, at most: of rows without structure, at a low floor
 ROUNDING = 1e-6  # by which a cosine may differ between two matrix products
 
 
@@ -145,7 +146,7 @@ def divide(
     is_chosen_on = np.searchsorted(sample, pairs[0]) % 2 == 0
     cosines = division.project(vectors[sample]) @ division.centroids
     all_gaps = np.sort((cosines.max(axis=1, keepdims=True) - cosines).ravel())
-    reach = float(all_gaps[min(PROBED * len(sample), len(all_gaps)) - 1])
+    reach = float(all_gaps[min(MOST_PROBED * len(sample), len(all_gaps)) - 1])
     if is_chosen_on.any():
         chosen_on = np.sort(gaps[is_chosen_on])
         reach = min(reach, float(chosen_on[int(np.ceil(TARGET * len(chosen_on))) - 1]) + ROUNDING)

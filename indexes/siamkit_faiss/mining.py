@@ -20,7 +20,7 @@ from siamkit.errors import BadInput
 from siamkit.sdk import threads
 from siamkit.types import Mined, Progress, ignore_progress
 from siamkit_faiss import division
-from siamkit_faiss.division import Visits
+from siamkit_faiss.division import CHUNK, Visits
 from siamkit_faiss.in_order import in_order
 from siamkit_faiss.parts import ROWS_PER_PART
 from siamkit_faiss.screen import Screen, choose_screen, principal_axes
@@ -40,8 +40,9 @@ BLOCK = 16_384  # rows shortened at once
 TRIED = 64  # parts that the screen is chosen on
 TRIED_OF_PART = 256  # rows of each of them, at most
 TRIED_ROWS, TRIED_COLUMNS = 512, 4_096  # of all rows
+PARTS = 2.5  # per square root of the number of rows: dividing costs as much as comparing
 ROW_BYTES = 32  # per row: its part, its place, and what sorts them
-VISIT_BYTES = 8  # per row and part that it probes, while they are sorted
+VISIT_BYTES, SORTED_BYTES = 4, 24  # per row and part that it probes, and while it is sorted
 NO_PAIRS = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
@@ -56,7 +57,7 @@ def mine(
     """Find all pairs with a cosine of at least `floor`, see siamkit.protocols.Mines."""
     count, dim = vectors.shape
     exact = count <= exact_up_to
-    parts = 1 if exact else round(4 * count**0.5)
+    parts = 1 if exact else round(PARTS * count**0.5)
     needed = _needed(count, dim, parts)
     _require(needed, memory, vectors)
     facts: Facts
@@ -69,7 +70,7 @@ def mine(
     screen = _screen_of_all(vectors, axes, floor)
     pairs = division.sample_pairs(vectors, sample, screen, progress)
     divided, recall, probed = division.divide(vectors, axes, parts, sample, pairs)
-    needed += round(VISIT_BYTES * count * probed)
+    needed += round((VISIT_BYTES * count + SORTED_BYTES * min(count, CHUNK)) * probed)
     _require(needed, memory, vectors)
     visits = division.visit(vectors, divided, progress)
     screen = _screen_of_parts(vectors, axes, floor, visits, (memory - needed) // (4 * count) - 1)

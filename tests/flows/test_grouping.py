@@ -58,7 +58,7 @@ def test_a_reranker_is_asked_about_every_candidate_however_dense():
 
 
 def test_pairs_that_do_not_fit_the_memory_are_refused(monkeypatch):
-    monkeypatch.setattr("siamkit.flows.grouping._free_memory", lambda _: 700_000_000)
+    monkeypatch.setattr("siamkit.flows.grouping._free_memory", lambda _: 500_000_000)
     with pytest.raises(BadInput, match=r"pairs have a cosine of 0\.500 or more"):
         group_duplicates(
             cluster(2_500, 0.01), None, MatchRule(Threshold(0.5)), copies=np.ones(2_500, np.int64)
