@@ -13,16 +13,20 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from siamkit.errors import BadInput, SiamkitError
 from siamkit.io.extras import require_extra
 from siamkit.io.sources import shorten
+from siamkit.io.unfinished import scratch
 from siamkit.sdk import threads
 
 ADDRESS = re.compile(r"(?:ray://)?[^/\s:]+:\d{1,5}|(?:ray://)?\[[0-9a-fA-F:]+\]:\d{1,5}|auto")
 FORMS = "a number of processes here, ray://HOST:10001, HOST:6379, or auto"
+CLIENT_PORT = 10001  # unless `ray start` is told another
 ANSWER_SECONDS = 5  # to wait for an address to answer
+SHORT_PATH = Path("/tmp")  # Ray puts sockets there, whose paths may have 103 bytes
 STORE_BYTES = 64_000_000  # of samples in memory, per local worker; Ray puts more on the disk
 # Ray reads these when it is imported. It reports to its makers unless it is told not to.
 SETTINGS = {
@@ -32,6 +36,7 @@ SETTINGS = {
     "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": "3",
 }
 _connected = threading.Lock()
+_token: dict[str, str] = {}  # of every Ray that this process starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ def parse_workers(workers: int | str) -> int | str:
         return int(text)
     if not ADDRESS.fullmatch(text):
         raise BadInput(f"{text!r} names no workers", hint=f"give {FORMS}")
+    if not text.startswith("ray://") and text.endswith(f":{CLIENT_PORT}"):
+        raise BadInput(f"{text} is a port for clients", hint=f"give `--workers ray://{text}`")
     return text
 
 
@@ -93,7 +100,7 @@ def _init(workers: int | str, local: dict[str, Any]) -> None:
 
     import ray
 
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     address = workers if isinstance(workers, str) else "local"
     if isinstance(workers, int):
         options |= {"num_gpus": 0, "include_dashboard": False, **local}
@@ -105,7 +112,10 @@ def _init(workers: int | str, local: dict[str, Any]) -> None:
             ray.init(address, **options)
     except (Exception, SystemExit) as error:
         where = "Ray does not start" if isinstance(workers, int) else f"no Ray at {workers}"
-        raise SiamkitError(f"{where}: {shorten(str(error))}", hint=_hint_for(error)) from error
+        raise SiamkitError(f"{where}: {_in_short(error)}", hint=_hint_for(error)) from error
+    else:  # we say in a line of ours what happens to workers
+        ray._private.worker._worker_logs_enabled = False
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
@@ -114,13 +124,14 @@ def _init(workers: int | str, local: dict[str, Any]) -> None:
 @contextmanager
 def _local_settings() -> Iterator[dict[str, Any]]:
     """Let a Ray of our own take commands from this process alone, and leave nothing behind."""
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    before = {name: os.environ.get(name) for name in token}
-    if not any(before.values()) and "ray" not in sys.modules:  # which has read them
-        os.environ.update(token)
+    before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+    if not any(before.values()):
+        if "ray" not in sys.modules:  # which reads them once
+            _token.update({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
+        os.environ.update(_token)
     try:
-        with tempfile.TemporaryDirectory(prefix="siamkit-", ignore_cleanup_errors=True) as folder:
-            yield {"_temp_dir": folder}
+        with scratch(SHORT_PATH if SHORT_PATH.is_dir() else Path(tempfile.gettempdir())) as folder:
+            yield {"_temp_dir": str(folder)}
     finally:
         for name, value in before.items():
             os.environ.pop(name, None)
@@ -156,6 +167,11 @@ def _local_cores(workers: int) -> int:
 
 def _require_answer(address: str) -> None:
     """Raise SiamkitError unless something that may be Ray answers at an address."""
+    if _token and not address.startswith("ray://"):
+        raise SiamkitError(
+            "this process has started a Ray of its own, and would show its token to no other",
+            hint="connect from another process, or by ray://HOST:10001",
+        )
     if address == "auto" or os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
         return
     import grpc
@@ -176,6 +192,12 @@ def last_line(error: BaseException) -> str:
     return shorten(str(error).strip().rpartition("\n")[2])
 
 
+def _in_short(error: BaseException) -> str:
+    """Return an error of Ray's on one line, without the traceback of a server that it may quote."""
+    text = str(error)
+    return last_line(error) if "Traceback" in text else shorten(" ".join(text.split()))
+
+
 def _hint_for(error: BaseException) -> str:
     if "ersion" in str(error):
         version = ".".join(map(str, sys.version_info[:2]))
@@ -183,6 +205,4 @@ def _hint_for(error: BaseException) -> str:
             import ray
 
             return f"every machine needs Python {version} and `pip install ray=={ray.__version__}`"
-    return (
-        "`ray start --head` starts one; ray:// takes its client port, 10001 unless it was changed"
-    )
+    return "`ray start --head` starts one; ray:// takes its client port, by default 10001"

@@ -9,6 +9,7 @@ a worker dies again fails, and the rest go on.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -46,7 +47,9 @@ class Workers:
         self._expected = worker.describe_installed(pipeline)
         self.all: list[RemoteWorker] = []
         try:
-            self.all = [RemoteWorker(place, _start(place)) for place in places]
+            for place in places:
+                with _naming_what_is_absent(place):
+                    self.all.append(RemoteWorker(place, _start(place)))
             self._open_all()
         except BaseException:
             self.close()
@@ -107,7 +110,8 @@ class Workers:
         waiting = {member.actor.wait.remote(): member for member in self.all}
         ready, _ = ray.wait(list(waiting), num_returns=len(waiting), timeout=START_SECONDS)
         for reference in ready:
-            _require_started(waiting[reference].place, reference)
+            with _naming_what_is_absent(waiting[reference].place):
+                ray.get(reference)
         started = {id(waiting[reference]) for reference in ready}
         for member in [m for m in self.all if id(m) not in started]:
             ray.kill(member.actor)
@@ -187,20 +191,19 @@ def _start(place: Place) -> Any:
     return ray.remote(worker.Worker).options(**options).remote(place.cores)
 
 
-def _require_started(place: Place, reference: Any) -> None:
-    """Raise SiamkitError if a worker's process cannot run siamkit."""
-    import ray
-
+@contextmanager
+def _naming_what_is_absent(place: Place) -> Iterator[None]:
+    """Raise SiamkitError, with the cure, if a worker's process cannot run siamkit."""
     from siamkit import __version__
 
     try:
-        ray.get(reference)
+        yield
     except Exception as error:
-        if "No module named" not in str(error):
+        absent = re.search(r"No module named '([\w.]+)'", str(error))
+        if absent is None:
             raise SiamkitError(f"{place.name} does not start: {last_line(error)}") from error
-        absent = str(error).rpartition("No module named ")[2].split("\n")[0].strip()
         raise SiamkitError(
-            f"{place.name} cannot run siamkit: it has no package {absent}",
+            f"{place.name} cannot run siamkit: it has no package {absent[1]}",
             hint=f"`pip install siamkit=={__version__}` on every machine of the cluster, for the"
             " Python that runs Ray",
         ) from error
