@@ -38,6 +38,7 @@ SLOW_FILES = """
     crash/test_kill crash/test_malformed_media crash/test_threads
     indexes/test_milvus_index
     indexes/test_pgvector indexes/test_pgvector_kit
+    embed/test_workers
     models/test_cache
     plugins/test_contradiction plugins/test_faces plugins/test_images plugins/test_multilingual
     plugins/test_pair_scorer

@@ -199,6 +199,8 @@ def _in_short(error: BaseException) -> str:
 
 
 def _hint_for(error: BaseException) -> str:
+    if "client server failed" in str(error):  # the head starts one for each client
+        return "run the same command again; the head's log in /tmp/ray says more"
     if "ersion" in str(error):
         version = ".".join(map(str, sys.version_info[:2]))
         with suppress(ImportError):

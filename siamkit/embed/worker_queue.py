@@ -41,6 +41,7 @@ class _Task:
     sources: list[EmbeddedSource] = field(default_factory=list)
     contents: list[Content] = field(default_factory=list)
     is_retry: bool = False
+    begun: Any = None  # reference: the worker was alive when it came to a retry
     reference: Any = None  # to the outcomes, once it is given to a worker
 
 
@@ -78,6 +79,8 @@ class WorkerQueue:
             ready = [worker for worker in self._workers.all if worker.opening is None]
             for worker in sorted(ready, key=lambda worker: len(self._tasks_of(worker))):
                 if task := self._next_task(self._tasks_of(worker)):
+                    if task.is_retry:
+                        task.begun = worker.actor.wait.remote()
                     task.reference = worker.actor.embed.remote(task.contents, self._choose)
                     self._tasks_of(worker).append(task)
                     break
@@ -159,7 +162,9 @@ class WorkerQueue:
         tasks = self._given.pop(dead)
         again = sum(len(task.sources) for task in tasks if not task.is_retry)
         for task in tasks:
-            if task.is_retry:
+            if task.is_retry and not _has_succeeded(task.begun):  # it was dead before
+                self._retries.append(task)
+            elif task.is_retry:
                 (source,) = task.sources
                 error = UnreadableSample(
                     "a worker died at it, and so did another",
@@ -167,9 +172,9 @@ class WorkerQueue:
                 )
                 source.error = name_sample(source.name, error)
                 task.batch.missing -= 1
-                continue
-            for source, content in zip(task.sources, task.contents, strict=True):
-                self._retries.append(_Task(task.batch, [source], [content], is_retry=True))
+            else:
+                for source, content in zip(task.sources, task.contents, strict=True):
+                    self._retries.append(_Task(task.batch, [source], [content], is_retry=True))
         if again:
             log.warning(f"{dead.place.name} died; {again:,} samples are done again, one by one")
         if self._deaths > MOST_DEATHS:
@@ -178,6 +183,16 @@ class WorkerQueue:
                 hint="see whether their machines have enough memory",
             ) from cause
         self._workers.restart(dead)
+
+
+def _has_succeeded(reference: Any) -> bool:
+    import ray
+
+    try:
+        ray.get(reference)
+    except ray.exceptions.RayError:
+        return False
+    return True
 
 
 def _plain(content: Content) -> Content:

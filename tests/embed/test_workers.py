@@ -8,13 +8,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 from toykit import Letters
 
 import siamkit as sk
@@ -85,48 +86,40 @@ def stored(ws: sk.Workspace) -> list[str]:
     return sorted(sample.source for sample in ws.list_samples("letters", limit=1000).samples)
 
 
-def test_vectors_and_errors_come_in_order_as_without_workers(workspace, address):
-    texts = [*TEXTS[:70], "NaN", *TEXTS[70:90], ""]
-    here = workspace.embed("letters", texts)
-    there = workspace.embed("letters", texts, workers=address)
+def test_vectors_errors_and_notes_are_those_of_one_process_in_order(workspace, address, caplog):
+    """By an encoder that the workers lack: its folder is sent to them."""
+    workspace.add_encoder("letters", "salt:pepper")
+    texts = [*TEXTS[:70], "NaN", *TEXTS[70:90], "", "a long text " * 100]
+    here = workspace.embed("letters", texts, encoder="pepper")
+    caplog.clear()
+    there = workspace.embed("letters", texts, encoder="pepper", workers=address)
+    assert "1 texts are long" in caplog.messages
+    assert here.fingerprint.endswith("pepper")
     assert np.array_equal(here.vectors, there.vectors)
-    assert [p.item for p in here.regions] == [p.item for p in there.regions]
-    assert {n: (type(e), str(e), e.hint) for n, e in here.errors.items()} == {
-        n: (type(e), str(e), e.hint) for n, e in there.errors.items()
-    }
+    assert [place.item for place in here.regions] == [place.item for place in there.regions]
+    assert described(here.errors) == described(there.errors)
     assert 70 in there.errors
     assert not worker_processes()
 
 
-def test_a_worker_killed_in_mid_batch_loses_nothing_and_nothing_is_enrolled_twice(
+def described(errors: Mapping[int, sk.SiamkitError]) -> dict[int, tuple[object, ...]]:
+    return {number: (type(e), str(e), e.hint) for number, e in errors.items()}
+
+
+def test_a_killed_worker_costs_nothing_and_a_sample_that_kills_workers_fails_alone(
     workspace, address, caplog
 ):
-    results = workspace.enrol_many("letters", labelled(TEXTS), workers=address)
+    texts = [*TEXTS, "poison", "the last"]
+    results = workspace.enrol_many("letters", labelled(texts), workers=address)
     first = next(results)
-    worker_processes()[0].kill()
+    worker_processes()[0].kill()  # in the middle of its batch: it sleeps at each text
     done = [first, *results]
-    assert [result.source for result in done] == TEXTS
-    assert {result.status for result in done} == {"enrolled"}
-    assert stored(workspace) == sorted(TEXTS)
-    assert "died" in caplog.text
+    assert [result.source for result in done] == texts
+    assert [result.source for result in done if result.status != "enrolled"] == ["poison"]
+    assert str(done[-2].error) == "poison: a worker died at it, and so did another"
+    assert "without `--workers`" in done[-2].error.hint
+    assert stored(workspace) == sorted({*texts} - {"poison"})
     assert "one by one" in caplog.text
-
-
-def test_a_sample_that_kills_workers_fails_alone(workspace, address):
-    texts = [*TEXTS[:40], "poison", *TEXTS[40:60]]
-    done = list(workspace.enrol_many("letters", labelled(texts), workers=address))
-    assert [r.source for r in done if r.status == "failed"] == ["poison"]
-    assert str(done[40].error) == "poison: a worker died at it, and so did another"
-    assert "without `--workers`" in done[40].error.hint
-    assert stored(workspace) == sorted(TEXTS[:60])
-
-
-def test_when_every_sample_kills_its_worker_the_run_ends(workspace, address, monkeypatch):
-    from siamkit.embed import worker_queue
-
-    monkeypatch.setattr(worker_queue, "MOST_DEATHS", 1)
-    with pytest.raises(sk.SiamkitError, match="2 workers died in a row"):
-        list(workspace.enrol_many("letters", labelled(["poison", "more poison"]), workers=address))
 
 
 def test_a_command_line_run_that_was_interrupted_goes_on_where_it_stopped(shell, address):
@@ -143,7 +136,7 @@ def test_a_command_line_run_that_was_interrupted_goes_on_where_it_stopped(shell,
     reported = {json.loads(line)["source"] for line in [*said, *out.splitlines()]}
     with sk.Workspace(shell.folder / ".siamkit") as ws:
         assert reported <= set(stored(ws))
-    again = shell(*command)
+    again = shell(*command[:-2])  # by one process
     assert again.code == 0, again.err
     enrolled, already = map(int, re.findall(r"(\d+) (?:enrolled|already)", again.out))
     assert already >= len(reported)
@@ -153,48 +146,29 @@ def test_a_command_line_run_that_was_interrupted_goes_on_where_it_stopped(shell,
     assert not worker_processes()
 
 
-def test_embed_and_dedupe_take_workers_too(shell, address):
+def test_dedupe_finds_the_same_with_workers(shell, address):
     (shell.folder / "list.txt").write_text("\n".join([*TEXTS[:30], TEXTS[3]]))
-    (shell.folder / "list.jsonl").write_text("\n".join(json.dumps({"text": t}) for t in TEXTS[:30]))
-    embed = ("embed", "-m", "letters", "--from", "list.jsonl", "-o")
-    assert shell(*embed, "here.npy").code == 0
-    assert shell(*embed, "there.npy", "--workers", address).code == 0
-    here, there = np.load(shell.folder / "here.npy"), np.load(shell.folder / "there.npy")
-    assert np.array_equal(here, there)
     command = ("dedupe", "list.txt", "-m", "letters", "--threshold", "0.99", "--json")
     alone, helped = shell(*command), shell(*command, "--workers", address)
     assert alone.code == helped.code == 0, helped.err
     assert json.loads(alone.out) == json.loads(helped.out)
 
 
-def test_pictures_are_detected_and_assessed_by_workers(workspace, address, tmp_path):
-    from PIL import Image
-
-    for side in (4, 20, 40):
+def test_workers_read_no_file_and_detect_and_assess_what_they_are_sent(shell, address):
+    for side in (4, 20):
+        (shell.folder / "people" / str(side)).mkdir(parents=True)
         picture = Image.new("RGB", (100, 60), "white")
         picture.paste((200, side, 0), (10, 10, 10 + side, 10 + side))
-        picture.save(tmp_path / f"{side}.png")
-    paths = [tmp_path / "4.png", tmp_path / "20.png", tmp_path / "40.png", tmp_path / "none.png"]
-    pairs = [(path.stem, path) for path in paths]
-    done = list(workspace.enrol_many("tiles", pairs, workers=address))
-    assert [r.status for r in done] == ["failed", "enrolled", "enrolled", "failed"]
-    assert "4 px wide" in str(done[0].error)
-    assert isinstance(done[0].error, sk.LowQuality)
-    (sample,) = workspace.identity("20")
-    assert sample.read_region().where == (10, 10, 30, 30)
-
-
-def test_an_encoder_folder_goes_to_workers_that_lack_it(workspace, address):
-    workspace.add_encoder("letters", "salt:pepper")
-    here = workspace.embed("letters", TEXTS[:5], encoder="pepper")
-    there = workspace.embed("letters", TEXTS[:5], encoder="pepper", workers=address)
-    assert here.fingerprint.endswith("pepper")
-    assert np.array_equal(here.vectors, there.vectors)
-
-
-def test_notes_on_what_was_embedded_come_back(workspace, address, caplog):
-    workspace.embed("letters", ["a long text " * 100, *TEXTS[:3]], workers=address)
-    assert "1 texts are long" in caplog.messages
+        picture.save(shell.folder / "people" / str(side) / "1.png")
+    (shell.folder / "people" / "20" / "2.png").write_text("no picture")
+    done = shell("enrol", "tiles", "--from", "people", "--any-quality", "--workers", address)
+    assert done.code == 1
+    assert "2.png" in done.err
+    assert "2 enrolled, 1 failed" in done.out
+    with sk.Workspace(shell.folder / ".siamkit") as ws:
+        (sample,) = ws.identity("4")
+    assert sample.read_region().where == (10, 10, 14, 14)
+    assert sample.quality == pytest.approx(4 / 64)
 
 
 def test_a_client_outside_the_cluster_connects_to_its_port(workspace, cluster):
@@ -228,7 +202,9 @@ def test_workers_that_are_not_equal_are_refused_before_anything_is_enrolled(
     assert "package papyri 1" in error.hint
 
 
-@pytest.mark.parametrize("workers", ["0", "-1", "1000", "head", "ray://", "http://head:10001"])
+@pytest.mark.parametrize(
+    "workers", ["0", "-1", "1000", "head", "ray://", "http://head:1", "head:10001"]
+)
 def test_what_names_no_workers_is_bad_usage(shell, workers):
     (shell.folder / "a.txt").write_text("a")
     done = shell("embed", "-m", "letters", "a.txt", "-o", "a.npy", "--workers", workers)
