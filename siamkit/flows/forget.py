@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 
 from siamkit.errors import SiamkitError
 from siamkit.io import unfinished
 from siamkit.store import (
     Gallery,
     Store,
-    erasures,
     galleries,
     samples,
     saved_indexes,
@@ -22,15 +22,16 @@ from siamkit.store.erasures import Erasure
 
 WAIT_SECONDS = 5.0  # for readers to finish; then the traces are left to the next command
 log = logging.getLogger("siamkit")
+notes = logging.getLogger("siamkit.notes")
 
 
 def forget(store: Store, sample_ids: Sequence[int]) -> int:
     """Delete samples, damaged ones too, with their templates, and identities that then own none.
 
-    Returns the number of samples that were there. The saved indexes that held them are deleted,
-    with their thumbnails and the files that the store itself kept of them; the free space of the
-    database is overwritten and the write-ahead log is emptied. If interrupted, the next command
-    finishes this.
+    Returns the number of samples that were there. Their rows are erased from saved indexes (of a
+    backend that cannot, see siamkit.protocols.Purges, the indexes are deleted), and so are their
+    thumbnails and the files that the store itself kept of them; the free space of the database is
+    overwritten and the write-ahead log is emptied. If interrupted, the next command finishes this.
     """
     own_files = uploads.sources_of(store, sample_ids)
     deleted = samples.delete(store, sample_ids)
@@ -66,22 +67,19 @@ def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> None:
     if not store.writable:
         return
     with store.writing:  # two threads that rewrite the database would be in each other's way
-        saved_indexes.drop_erased(store)
-        if pending := erasures.pending(store):
-            _erase(store, pending, wait_seconds)
+        erased, obstacle = saved_indexes.drop_erased(store)
+        if erased or obstacle:
+            _remove_traces(store, erased, obstacle, wait_seconds)
             if not wait_seconds:  # a process was killed that may not have deleted its files
                 uploads.sweep(store)
+    if wait_seconds:
+        _note_remains(store, erased)
 
 
-def _erase(store: Store, pending: Sequence[Erasure], wait_seconds: float) -> None:
-    erased: list[Erasure] = []
-    obstacle: Exception | None = None
-    for erasure in pending:
-        try:
-            saved_indexes.drop(store, erasure.gallery_id, erasure.index)
-            erased.append(erasure)
-        except (OSError, SiamkitError) as error:  # SiamkitError: the index is not installed
-            obstacle = error
+def _remove_traces(
+    store: Store, erased: Sequence[Erasure], obstacle: Exception | None, wait_seconds: float
+) -> None:
+    """Remove the traces of deletions of which no saved index holds anything."""
     try:
         if erased or wait_seconds:  # else earlier commands have scrubbed all they could
             traces.remove(store, erased, wait_seconds=wait_seconds)
@@ -92,3 +90,11 @@ def _erase(store: Store, pending: Sequence[Erasure], wait_seconds: float) -> Non
             f"deleted, but traces remain on the disk: {obstacle};"
             " the next command that opens the store tries again"
         )
+
+
+def _note_remains(store: Store, erased: Sequence[Erasure]) -> None:
+    """Say what is left of deleted vectors on servers, and until when."""
+    for erasure in erased:
+        with suppress(SiamkitError, OSError):  # what it has erased, it has said
+            if remains := saved_indexes.describe_remains(store, erasure.gallery_id, erasure.index):
+                notes.warning(remains)

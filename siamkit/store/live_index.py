@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from copy import copy
-from threading import Lock, RLock
 
 from siamkit.errors import IndexUnavailable, StoreError
 from siamkit.protocols import Builds, Index
 from siamkit.store import Gallery, Store, templates
 from siamkit.store.exact_scan import ExactScan
+from siamkit.store.open_index import OpenIndex
 from siamkit.store.rescore import StoredScores, score_by_store
 from siamkit.store.saved_indexes import backend_of, drop_forgotten, key_of, prefix_of
 from siamkit.store.templates import Owner
@@ -26,28 +26,6 @@ WORTH_A_LINE = 1_000  # templates; rebuilding a smaller index takes less time th
 RETRY_SECONDS = 30.0  # from one attempt to reach a server that is away to the next
 UNSAVED = (OSError, RuntimeError, IndexUnavailable)  # FAISS raises RuntimeError on a full disk
 log = logging.getLogger("siamkit")
-
-
-class _State:
-    """The index that all threads share, and the last change that it holds."""
-
-    def __init__(self, index: Index) -> None:
-        self.lock = RLock()  # held by the one thread that searches or changes the index
-        self.building = Lock()  # held by the one thread that builds
-        self.index = index
-        self.applied = index.cursor()
-        self.is_closed = False
-        self.is_trusted = True  # until it has been rebuilt for the sake of its scores
-        self.scans_until = 0.0  # by time.monotonic; then a server that was away is tried again
-
-    @property
-    def scans(self) -> bool:
-        """True while the store is scanned, because the index's server is away."""
-        return isinstance(self.index, ExactScan)
-
-    def replace(self, index: Index) -> None:
-        """Take another index, as it was saved."""
-        self.index, self.applied, self.is_closed = index, index.cursor(), False
 
 
 class LiveIndex:
@@ -68,7 +46,7 @@ class LiveIndex:
         self.store, self.gallery, self._save = store, gallery, save
         started = time.perf_counter()
         refused: list[str] = []
-        self._state = _State(ExactScan(store, gallery))
+        self._state = OpenIndex(ExactScan(store, gallery))
         try:
             index, refused = self._open()
             self._state.replace(index)
@@ -126,6 +104,11 @@ class LiveIndex:
                 state.index.close()
             state.replace(ExactScan(self.store, gallery))
         state.scans_until = time.monotonic() + RETRY_SECONDS
+
+    @property
+    def applied(self) -> Cursor:
+        """The last change that the index holds."""
+        return self._state.applied
 
     @property
     def index(self) -> Index:
@@ -208,10 +191,11 @@ class LiveIndex:
         return len(ids) > 0
 
     def save(self) -> None:
-        """Write a snapshot. Raises OSError, RuntimeError (FAISS) or IndexUnavailable."""
+        """Write a snapshot of now. Raises OSError, RuntimeError (FAISS) or IndexUnavailable."""
         self.store.create_index_root()
         with self._state.lock:
-            applied = self._state.applied
+            len(self)  # catches up; no view is open while it is written, so that the log can shrink
+            applied = self.applied
             self._state.index.save(applied)
         drop_forgotten(self.store, self.gallery, applied)  # forgotten while it was being saved
 
@@ -266,8 +250,7 @@ class LiveIndex:
         Returns True if it was built. An obstacle is logged: the templates are in the store, and
         searches scan.
         """
-        with self.current():
-            pass
+        len(self)  # catches up
         self.save_if_due()
         try:
             return build and self._save and self.store.writable and self.build(progress)
@@ -316,9 +299,10 @@ class LiveIndex:
 def rebuild(store: Store, gallery: Gallery, progress: Progress = ignore_progress) -> LiveIndex:
     """Rebuild the index from the store. Raises StoreError if it cannot be saved or built."""
     backend = backend_of(gallery)
-    backend.drop(prefix_of(store, gallery.id, backend), root=store.index_root)
-    live = LiveIndex(store, gallery, save=False)
     try:
+        store.create_index_root()
+        backend.drop(prefix_of(store, gallery.id, backend), root=store.index_root)
+        live = LiveIndex(store, gallery, save=False)
         live.save()
         live.build(progress)
     except (OSError, RuntimeError) as error:

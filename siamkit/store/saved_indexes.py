@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from siamkit.errors import BadInput, IndexUnavailable, PluginError
+from siamkit.errors import BadInput, IndexUnavailable, PluginError, SiamkitError
 from siamkit.host import registry
-from siamkit.protocols import IndexBackend
+from siamkit.protocols import IndexBackend, Purges
 from siamkit.store import erasures, galleries, templates
 from siamkit.store.database import Store
+from siamkit.store.erasures import Erasure
 from siamkit.store.galleries import DEFAULT_INDEX, Gallery, index_prefix
 from siamkit.store.index_servers import has_server
 from siamkit.types import Cursor
@@ -86,6 +88,40 @@ def drop(store: Store, gallery_id: int, index: str) -> None:
     backend.drop(prefix_of(store, gallery_id, backend), root=store.index_root)
 
 
+def erase(store: Store, erasure: Erasure) -> None:
+    """Erase what a deletion has removed from what is saved: its rows, or else whole indexes.
+
+    May be repeated. Raises OSError; SiamkitError if a backend is not installed, or its server is
+    away.
+    """
+    current = erasures.floors(store).get(erasure.gallery_id)
+    if current:
+        _purge(store, erasure, current[0])
+    if current is None or current[0] != erasure.index:  # gone, or it uses another index now
+        drop(store, erasure.gallery_id, erasure.index)
+
+
+def _purge(store: Store, erasure: Erasure, index: str) -> None:
+    backend = load_backend(index)
+    gallery_id, root = erasure.gallery_id, store.index_root
+    if not isinstance(backend, Purges) or not templates.has_any(store, gallery_id):
+        drop(store, gallery_id, index)
+        return
+    gone = templates.removed_between(store, gallery_id, erasure.first, erasure.seq)
+    backend.purge(prefix_of(store, gallery_id, backend), gone, root=root, seq=erasure.seq)
+
+
+def describe_remains(store: Store, gallery_id: int, index: str) -> str:
+    """Return what is left of deleted vectors in an index, and until when; '' if nothing is.
+
+    Raises SiamkitError if the backend is not installed, or its server is away.
+    """
+    backend = load_backend(index)
+    if not isinstance(backend, Purges):
+        return ""
+    return backend.remains(prefix_of(store, gallery_id, backend), root=store.index_root)
+
+
 @dataclass(frozen=True, slots=True)
 class _Saved:
     """A file that a backend has saved, by its name."""
@@ -96,14 +132,18 @@ class _Saved:
     cursor: Cursor | None
 
 
-def drop_erased(store: Store) -> None:
-    """Delete saved indexes that may hold what is not in the store, of every gallery and of none.
+def drop_erased(store: Store) -> tuple[list[Erasure], Exception | None]:
+    """Erase what pending deletions have removed; drop what may hold what is not in the store.
 
-    They are from before a deletion, or from another history: slow or killed processes write them,
-    or a backup brings them back. Servers are not asked: there, an old state never replaces a newer.
+    The latter is from before a deletion, or from another history: slow or killed processes write
+    it, or a backup brings it back. Servers are asked for pending deletions only: there, an old
+    state never replaces a newer one.
+
+    Returns the deletions of which no saved index holds anything, and what prevented others.
     """
     saved = _saved(store)  # before the store is read: what they hold was committed first
-    floors = erasures.floors(store)
+    floors = erasures.floors(store)  # before the deletions are: each that raised one is among them
+    erased, obstacle = _erase_all(store, erasures.pending(store))
     half_written = {file.gallery_id for file in saved if file.half_written}
     for gallery_id, (index, below) in floors.items():
         is_suspect = below or gallery_id in half_written
@@ -114,6 +154,19 @@ def drop_erased(store: Store) -> None:
             _drop(store, file.gallery_id, file.backend, None)
         elif file.cursor and not templates.has_change(store, file.gallery_id, file.cursor):
             _drop(store, file.gallery_id, file.backend, file.cursor.seq + 1)
+    return erased, obstacle
+
+
+def _erase_all(store: Store, pending: Iterable[Erasure]) -> tuple[list[Erasure], Exception | None]:
+    erased: list[Erasure] = []
+    obstacle: Exception | None = None
+    for erasure in pending:
+        try:
+            erase(store, erasure)
+            erased.append(erasure)
+        except (OSError, SiamkitError) as error:  # SiamkitError: not installed, or a server away
+            obstacle = error
+    return erased, obstacle
 
 
 def _saved(store: Store) -> list[_Saved]:
@@ -141,6 +194,8 @@ def drop_forgotten(store: Store, gallery: Gallery, saved: Cursor | None = None) 
     below = erasures.floor(store, gallery.id, gallery.index)
     is_old = saved is not None and (below is None or saved.seq < below)
     if is_old or not has_server(backend_of(gallery)):
+        pending = erasures.pending(store)  # what is purged counts as saved after the deletion
+        _erase_all(store, [erasure for erasure in pending if erasure.gallery_id == gallery.id])
         _drop(store, gallery.id, gallery.index, below)
 
 

@@ -53,6 +53,12 @@ def count(store: Store, gallery: Gallery) -> int:
     return int(store.fetch_one(query, gallery.id)[0])
 
 
+def has_any(store: Store, gallery_id: int) -> bool:
+    """Return True if a gallery has a template."""
+    query = "SELECT 1 FROM templates WHERE gallery_id = ? LIMIT 1"
+    return store.fetch_one(query, gallery_id) is not None
+
+
 def blocks(
     store: Store, gallery: Gallery, *, size: int = ROWS_PER_BLOCK
 ) -> Iterator[tuple[Ids, Vectors]]:
@@ -124,6 +130,19 @@ def changed_since(
         part = touched[start : start + ROWS_PER_BLOCK]
         ids, vectors = by_id(store, gallery, part.tolist())
         yield ids, vectors, np.setdiff1d(part, ids)
+
+
+def removed_between(store: Store, gallery_id: int, first: int, last: int) -> Ids:
+    """Return the ids of the templates that changes after `first` and up to `last` have removed."""
+    import numpy as np
+
+    query = (
+        "SELECT DISTINCT template_id FROM changes c WHERE gallery_id = ? AND seq > ? AND seq <= ?"
+        " AND NOT EXISTS (SELECT 1 FROM templates WHERE id = c.template_id)"
+    )
+    with store.read() as db:
+        rows = db.execute(query, (gallery_id, first, last))
+        return np.sort(np.fromiter((template_id for (template_id,) in rows), np.int64))
 
 
 def _touched(store: Store, gallery_id: int, condition: str, *values: int) -> Ids:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from toyindex import LedgerIndex
 
+from siamkit.store import samples, templates
 from siamkit.workspace import base
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
@@ -149,3 +150,39 @@ def test_a_new_large_gallery_is_announced_by_a_query_alone(workspace, caplog):
         workspace.close()
         workspace.query("notes", "hello there")
         assert "index of gallery notes rebuilt from 1,000 templates" in caplog.text
+
+
+def test_forgetting_keeps_the_index_and_leaves_no_byte(ledger):
+    list(ledger.enrol_many("notes", TEXTS))
+    with type(ledger)(ledger.root) as other:
+        assert best(other, "two and three") == "two three"
+        vector = templates.of_label(ledger.store, ledger.gallery("notes"), "two three")[0]
+        ledger.forget("two three")
+        (path,) = ledger.root.glob("index/ledger/*")
+        assert vector.tobytes() not in path.read_bytes()
+        assert built(ledger) == 100  # it was not thrown away
+        for workspace in (ledger, other):  # both had it open
+            assert best(workspace, "two and three") != "two three"
+            assert workspace.index_stats("notes")["templates"] == 99
+
+
+def test_a_deletion_by_a_process_that_was_killed_is_finished(ledger):
+    list(ledger.enrol_many("notes", TEXTS))
+    store, gallery = ledger.store, ledger.gallery("notes")
+    vector = templates.of_label(store, gallery, "two three")[0]
+    samples.delete(store, [sample.id for sample in ledger.identity("two three")])
+    ledger.close()
+    with type(ledger)(ledger.root) as later:
+        assert best(later, "two and four") == "two four"
+        (path,) = later.root.glob("index/ledger/*")
+        assert vector.tobytes() not in path.read_bytes()
+        assert built(later) == 100
+        later.forget_sample(later.identity("two four")[0].id)
+        assert built(later) == 100
+
+
+def test_the_last_sample_takes_the_index_with_it(ledger):
+    ledger.enrol("notes", "only", "one")
+    ledger.rebuild_index("notes")
+    ledger.forget("only")
+    assert list(ledger.root.glob("index/ledger/*")) == []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from toyindex import Depot
 
 import siamkit as sk
-from siamkit.store import exact_scan, live_index, templates
+from siamkit.store import erasures, exact_scan, live_index, templates
 from siamkit.store.exact_scan import ExactScan
 from siamkit.testing import Brute
 
@@ -145,3 +147,41 @@ def test_a_scan_answers_as_brute_force_does(workspace, monkeypatch, tmp_path, k,
     wanted = twin.search(probes, k, within=within)
     np.testing.assert_array_equal(hits.ids, wanted.ids)
     np.testing.assert_allclose(hits.scores, wanted.scores, rtol=1e-5)
+
+
+def ids_in(depot):
+    (path,) = depot.iterdir()
+    with np.load(path) as state:
+        return state["ids"].tolist()
+
+
+def test_forget_erases_there_too_and_says_what_remains(depot, shell):
+    shell("init", "notes", "-m", "letters", "--index", "depot")
+    for label, text in TEXTS.items():
+        shell("enrol", "notes", "--text", text, "--as", label)
+    done = shell("forget", "sums", "--yes", "--json")
+    assert json.loads(done.out)["notes"] == [Depot.REMAINS]
+    assert ids_in(depot) == [1, 3]
+    assert f"2 templates; {Depot.REMAINS}" in shell("doctor").out
+
+
+def test_a_deletion_while_the_server_is_away_is_finished_later(notes, depot, caplog):
+    aside = depot.rename(depot.with_name("aside"))
+    notes.forget("sums")
+    assert "traces remain" in caplog.text
+    assert len(erasures.pending(notes.store)) == 1
+    aside.rename(depot)
+    assert ids_in(depot) == [1, 2, 3]
+    notes.close()
+    assert notes.count("notes") == (2, 2)  # any command
+    assert ids_in(depot) == [1, 3]
+    assert erasures.pending(notes.store) == []
+
+
+def test_a_gallery_deleted_while_the_server_is_away_is_dropped_later(notes, depot):
+    aside = depot.rename(depot.with_name("aside"))
+    notes.delete_gallery("notes")
+    aside.rename(depot)
+    notes.close()
+    assert notes.galleries() == []
+    assert saved(depot) == []

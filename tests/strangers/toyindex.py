@@ -154,6 +154,7 @@ class Depot(Ledger):
     name = "depot"
     shared = True
     unreachable = "/no/such/depot"
+    REMAINS = "Deleted rows remain in the depot until it is swept."
 
     def folder(self, root):
         address = Path(os.environ.get("SIAMKIT_DEPOT", "/no/such/depot"))
@@ -163,4 +164,4 @@ class Depot(Ledger):
 
     def remains(self, prefix, *, root):
         self.folder(root)
-        return "Deleted rows remain in the depot until it is swept."
+        return self.REMAINS
