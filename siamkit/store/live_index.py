@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from copy import copy
+from typing import TypeVar
 
 from siamkit.errors import IndexUnavailable, StoreError
-from siamkit.protocols import Builds, Index
-from siamkit.store import Gallery, Store, templates
+from siamkit.protocols import Index
+from siamkit.store import Gallery, Store, erasures, templates
 from siamkit.store.exact_scan import ExactScan
 from siamkit.store.open_index import OpenIndex
 from siamkit.store.rescore import StoredScores, score_by_store
@@ -25,6 +26,7 @@ EXACT_WITHIN, NEAR_WITHIN = 1e-3, 0.05
 WORTH_A_LINE = 1_000  # templates; rebuilding a smaller index takes less time than reading about it
 RETRY_SECONDS = 30.0  # from one attempt to reach a server that is away to the next
 UNSAVED = (OSError, RuntimeError, IndexUnavailable)  # FAISS raises RuntimeError on a full disk
+T = TypeVar("T")
 log = logging.getLogger("siamkit")
 
 
@@ -186,8 +188,7 @@ class LiveIndex:
 
         Another process may have erased them from the saved index while it was searched.
         """
-        with ThreadPoolExecutor(1) as pool:  # another thread has another connection, and view
-            ids, _ = pool.submit(templates.by_id, self.store, self.gallery, template_ids).result()
+        ids, _ = _elsewhere(lambda: templates.by_id(self.store, self.gallery, template_ids))
         return len(ids) > 0
 
     def save(self) -> None:
@@ -216,33 +217,15 @@ class LiveIndex:
 
     def wants_build(self) -> bool:
         """Return True if what is saved has no structure that suits its size."""
-        with self._state.lock:
-            index = self._state.index
-            return not self._state.is_closed and isinstance(index, Builds) and index.wants_build()
+        return self._state.wants_build()
 
     def build(self, progress: Progress = ignore_progress) -> bool:
         """Build the structure of what is saved, if its size asks for one; True if that was done.
 
-        Aside: searches go on meanwhile, with what there was. If a thread builds already, nothing is
-        done. Raises OSError, RuntimeError (FAISS) or IndexUnavailable; searches then scan.
+        Searches go on meanwhile, with what there was. If a thread builds already, nothing is done.
+        Raises OSError, RuntimeError (FAISS) or IndexUnavailable; searches then scan.
         """
-        state = self._state
-        if not (self.wants_build() and state.building.acquire(blocking=False)):
-            return False
-        try:
-            aside, _ = self._open()
-            try:
-                if isinstance(aside, Builds) and aside.wants_build():
-                    aside.build(progress)
-            finally:
-                aside.close()
-            built, _ = self._open()
-            with state.lock:
-                state.index.close()
-                state.replace(built)
-            return True
-        finally:
-            state.building.release()
+        return self._state.build(lambda: self._open()[0], progress)
 
     def settle(self, progress: Progress = ignore_progress, *, build: bool = True) -> bool:
         """Save if due and build if the size asks for it, so that no query has to wait for that.
@@ -278,8 +261,8 @@ class LiveIndex:
             log.warning(f"the index of gallery {gallery.name} is back, and used again")
         if head == state.applied and not state.is_closed:
             return
-        if state.is_closed or not self._is_known(state.applied):  # a backup was restored
-            state.replace(self._open()[0])
+        if state.is_closed or not self._is_known(state.applied):  # a backup was restored, or an
+            state.replace(self._open_for_view(head))  # older view is open
         if not state.applied.seq:
             if store.writable:  # an index may move many templates to a file there
                 with suppress(OSError):
@@ -292,8 +275,25 @@ class LiveIndex:
                 state.index.add(ids, vectors)
         state.applied = head
 
+    def _open_for_view(self, head: Cursor) -> Index:
+        """Open what is saved, unless rows have been erased from it that an older view still holds.
+
+        head: the view's last change.
+        """
+        gallery = self.gallery
+        floor = _elsewhere(lambda: erasures.floor(self.store, gallery.id, gallery.index))
+        if floor is None or floor > head.seq:
+            return self._open_known(lambda cursor: False)[0]
+        return self._open()[0]
+
     def _is_known(self, cursor: Cursor) -> bool:
         return not cursor.seq or templates.has_change(self.store, self.gallery.id, cursor)
+
+
+def _elsewhere(read: Callable[[], T]) -> T:
+    """Read the store in another thread, which has a connection and a view of its own: of now."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(read).result()
 
 
 def rebuild(store: Store, gallery: Gallery, progress: Progress = ignore_progress) -> LiveIndex:
