@@ -76,7 +76,9 @@ def _index(store: Store, gallery: Gallery, check: str) -> Checkup:
     sound = samples
     if count != samples:  # it leaves out what is damaged
         sound -= len(templates.damaged(store, gallery))
-    if count == sound:
-        return Checkup(check, True, detail)
     hint = f"siamkit index rebuild {gallery.name}"
+    if count == sound:
+        if live.wants_build():
+            return Checkup(check, True, f"{detail}, not built: a search compares all", hint)
+        return Checkup(check, True, detail)
     return Checkup(check, False, f"{detail}, but the store has {sound:,} sound ones", hint)

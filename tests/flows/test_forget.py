@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import siamkit as sk
-from siamkit.store import Store, erasures, galleries, samples
+from siamkit.store import Store, erasures, galleries, samples, saved_indexes
 from siamkit.store import traces as traces_of_deletions
 from siamkit.store.labels import holdings
 from siamkit.store.live_index import LiveIndex
@@ -62,11 +62,11 @@ def test_the_next_process_finishes_the_work_of_a_killed_one(filled):
 def test_a_slow_reader_does_not_bring_it_back(filled):
     target = galleries.get(filled.store, "letters")
     store = Store(filled.root)
-    live = LiveIndex(store, target, save=False)
+    saved_indexes.drop(store, target.id, target.index)
+    live = LiveIndex(store, target, save=False)  # it holds what the store holds in memory
     with sk.Workspace(filled.root) as second:
         second.forget(SECRET)
-    live.index.add(np.array([10**6]), np.eye(64, dtype=np.float32)[:1])
-    live.index.save(live._state.applied)  # what it had read before
+    live.index.save(live.applied)  # what it had read before
     assert traces(filled)
     LiveIndex(store, target)
     assert traces(filled) == []

@@ -162,7 +162,7 @@ def test_forget_erases_there_too_and_says_what_remains(depot, shell):
     done = shell("forget", "sums", "--yes", "--json")
     assert json.loads(done.out)["notes"] == [Depot.REMAINS]
     assert ids_in(depot) == [1, 3]
-    assert f"2 templates; {Depot.REMAINS}" in shell("doctor").out
+    assert Depot.REMAINS in shell("doctor").out
 
 
 def test_a_deletion_while_the_server_is_away_is_finished_later(notes, depot, caplog):
