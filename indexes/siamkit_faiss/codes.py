@@ -66,7 +66,6 @@ class MappedCodes:
     """A codes file that is open, memory-mapped."""
 
     index: faiss.IndexIVF
-    lists: faiss.OnDiskInvertedLists  # of the index, which does not own them
     content: NDArray[np.uint8]
     places: Places
 
@@ -82,9 +81,10 @@ def open_codes(path: Path) -> MappedCodes:
     entries = np.stack([places.sizes, places.capacities, places.offsets], axis=1)
     faiss.memcpy(lists.lists.data(), faiss.swig_ptr(np.ascontiguousarray(entries)), entries.nbytes)
     lists.do_mmap()
-    index.replace_invlists(lists, False)
+    index.replace_invlists(lists, True)
+    lists.this.disown()  # the index deletes them
     index.ntotal = int(places.sizes.sum())
-    return MappedCodes(index, lists, content, places)
+    return MappedCodes(index, content, places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +117,23 @@ class Encoding:
 
         numbers: (n,) by the present number.
         """
+        index, packer = self.index, self.index.get_CodePacker()
+        before = _sizes(index)
         deleted = np.append(np.flatnonzero(numbers < 0), -1)
-        self.index.remove_ids(faiss.IDSelectorBatch(deleted))
-        for number in range(self.index.nlist):
-            if self.index.invlists.list_size(number):
-                _, rows = _memory(self.index, number, 0)
-                rows[:] = numbers[rows]
+        index.remove_ids(faiss.IDSelectorBatch(deleted))
+        after, zero = _sizes(index), np.zeros(packer.code_size, np.uint8)
+        for number in np.flatnonzero(before).tolist():
+            size, blocks = int(after[number]), -(-int(after[number]) // PER_BLOCK)
+            codes, rows = _memory(index, number, blocks * packer.block_size)
+            rows[:] = numbers[rows]
+            # FAISS leaves codes behind the last, and adds others by setting bits in their place.
+            for place in range(size, min(int(before[number]), blocks * PER_BLOCK)):
+                packer.pack_1(zero, place, codes.reshape(blocks, -1))
 
     def write(self, path: Path) -> FileState:
         """Write a codes file, and sync it. Raises OSError."""
         index, sums = self.index, Summing()
-        sizes = np.array([index.invlists.list_size(n) for n in range(index.nlist)], np.int64)
+        sizes = _sizes(index)
         block_bytes = index.get_CodePacker().block_size
         with path.open("wb") as file:
 
@@ -147,6 +153,10 @@ class Encoding:
             file.flush()
             os.fsync(file.fileno())
         return sums.state(path)
+
+
+def _sizes(index: faiss.IndexIVF) -> NDArray[np.int64]:
+    return np.array([index.invlists.list_size(n) for n in range(index.nlist)], np.int64)
 
 
 def _memory(

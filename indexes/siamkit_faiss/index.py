@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,13 +135,18 @@ class FaissIndex:
         return len(self._additions) + (self._opened.rows.masked if self._opened else 0)
 
     def _search_saved(self, vectors: Vectors, k: int) -> tuple[Vectors, NDArray[np.int64]]:
-        """Find the k nearest rows of the snapshot: by codes, then exactly among candidates."""
+        """Find the k nearest rows of the snapshot: by codes, then exactly among candidates.
+
+        More hits than the parameters were measured with need more candidates, of more lists.
+        """
         assert self._opened
         rows, codes, built = self._opened.rows, self._opened.codes, self._opened.card.codes
-        count = -(-built.candidates * max(k, structure.K) // structure.K) if built else 0
+        effort = max(1.0, k / structure.K)
+        count = math.ceil(built.candidates * effort) if built else 0
         if not (codes and built) or count * SCANNED_SHARE > len(rows.ids):
             return rows.search(vectors, k)
-        candidates = structure.find_candidates(codes.index, vectors, count, built.nprobe, rows)
+        nprobe = min(codes.index.nlist, math.ceil(built.nprobe * math.sqrt(effort)))
+        candidates = structure.find_candidates(codes.index, vectors, count, nprobe, rows)
         scores = rows.score(vectors, candidates)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(scores, best, 1), np.take_along_axis(candidates, best, 1)

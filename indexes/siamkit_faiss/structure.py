@@ -13,6 +13,7 @@ Inverted lists support removal, which HNSW does not (facebookresearch/faiss#3339
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,15 +33,17 @@ SCANNED_FLOATS = 16_000_000  # up to which the rows alone are scanned
 ONE_LIST = 300_000  # rows up to which one list is as fast as many
 SAME_CODE = 4  # dimensions per code of four bits
 TARGET = 0.99  # recall@10, measured on the gallery's own rows
-AIM = 0.993  # what is tuned for, since the measurement has an error of 0.002
-HELD_OUT = 256  # rows that recall is measured on
+AIM = 0.994  # what is tuned for: the measurement has an error of 0.002
+HELD_OUT = 300  # rows that parameters are chosen with, and as many that recall is measured on
 TRAINED_PER_LIST = 40  # rows per centroid, about FAISS's minimum of 39
 TRAINED_LEAST = 20_000  # rows that codes are trained on, if there are so many
 ROUNDS = 6  # of k-means
 RETRAIN = 2  # growth of the index after which it is built again
 ENCODED = 1 << 16  # rows that are encoded at once
 K = 10
-MOST_CANDIDATES = 2_560  # exact scores per query
+LEAST_CANDIDATES, MOST_CANDIDATES = 2 * K, 1_000  # exact scores per query
+EXACT_COST = 200  # codes that are scanned in the time of one exact score, of a row out of cache
+LADDER, LADDER_STEPS = 1.25, 20  # from 1/87 of the lists on
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,54 +99,75 @@ def add(
 
 
 def tune(rows: Segment, index: faiss.IndexIVF, progress: Progress) -> Tuning:
-    """Find parameters that reach TARGET on held-out rows, at the least cost.
+    """Find parameters that reach AIM on held-out rows, at the least cost; others measure recall.
 
     A row is left out of its own answer: that it finds itself proves nothing. If all lists and
-    MOST_CANDIDATES do not reach it, the recall tells.
+    MOST_CANDIDATES do not reach AIM, they are taken, and the recall tells.
     """
-    rng, live = np.random.default_rng(1), rows.live_rows()
-    held_out = np.sort(rng.choice(live, min(HELD_OUT, len(live)), replace=False))
-    queries = rows.vectors[held_out]
-    progress("measuring recall", 0, 1)
-    _, exact = rows.search(queries, K + 1)
-    trial = _Trial(rows, index, queries, held_out, _others(exact, held_out))
-    nprobe, most = max(1, index.nlist // 64), min(MOST_CANDIDATES, len(live))
-    while nprobe < index.nlist and trial.recall(nprobe, most) < AIM:
-        nprobe = min(index.nlist, max(nprobe + 1, nprobe * 3 // 2))
-    candidates = 2 * K
-    while candidates < most and trial.recall(nprobe, candidates) < AIM:
-        candidates = min(most, candidates * 3 // 2)
-    recall = trial.recall(nprobe, candidates)
-    progress("measuring recall", 1, 1)
+    progress("measuring recall", 0, 2)
+    numbers = np.random.default_rng(1).permutation(rows.live_rows())[: 2 * HELD_OUT]
+    half = -(-len(numbers) // 2)
+    trial = _Trial.of(rows, index, numbers[:half])
+    progress("measuring recall", 1, 2)
+    nprobe, candidates, least = index.nlist, MOST_CANDIDATES, np.inf
+    for lists in _ladder(index.nlist):
+        scanned = len(rows) * lists / index.nlist
+        if scanned >= least:
+            break
+        needed = trial.candidates_for(AIM, lists)
+        if needed and scanned + EXACT_COST * needed < least:
+            nprobe, candidates, least = lists, needed, scanned + EXACT_COST * needed
+    recall = _Trial.of(rows, index, numbers[half:]).recall(nprobe, candidates)
+    progress("measuring recall", 2, 2)
     return Tuning(nprobe, candidates, round(recall, 4))
+
+
+def _ladder(lists: int) -> list[int]:
+    """Return numbers of lists to try, from a few to all."""
+    fewer = [round(lists / LADDER**step) for step in range(LADDER_STEPS, 0, -1)]
+    return [*dict.fromkeys(n for n in fewer if 1 <= n < lists), lists]
 
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """Held-out rows, and the answers that a search should give."""
+    """Held-out rows, and the other rows that a search should find for each."""
 
     rows: Segment
     index: faiss.IndexIVF
     queries: Vectors
-    held_out: NDArray[np.int64]
-    expected: list[set[int]]
+    expected: NDArray[np.int64]  # (n, K)
+
+    @classmethod
+    def of(cls, rows: Segment, index: faiss.IndexIVF, numbers: NDArray[np.int64]) -> _Trial:
+        queries = rows.vectors[numbers]
+        _, nearest = rows.search(queries, K + 1)
+        own = nearest == numbers[:, None]
+        own[~own.any(axis=1), -1] = True  # an equal row took its place
+        return cls(rows, index, queries, nearest[~own].reshape(-1, K))
+
+    def ranks(self, nprobe: int) -> NDArray[np.int64]:
+        """Return the place of each expected row among the candidates, from 1 on; sorted.
+
+        Those that are not among them come last.
+        """
+        found = find_candidates(self.index, self.queries, MOST_CANDIDATES, nprobe, self.rows)
+        places = [
+            np.flatnonzero(np.isin(candidates, expected)) + 1
+            for candidates, expected in zip(found, self.expected, strict=True)
+        ]
+        present = np.sort(np.concatenate(places))
+        missing = self.expected.size - len(present)
+        return np.pad(present, (0, missing), constant_values=MOST_CANDIDATES + 1)
+
+    def candidates_for(self, recall: float, nprobe: int) -> int | None:
+        """Return the number of candidates that reach a recall; None if none does."""
+        ranks = self.ranks(nprobe)
+        needed = int(ranks[math.ceil(recall * len(ranks)) - 1])
+        return max(needed, LEAST_CANDIDATES) if needed <= MOST_CANDIDATES else None
 
     def recall(self, nprobe: int, candidates: int) -> float:
-        """Return the share of the nearest rows that a search finds."""
-        rows = find_candidates(self.index, self.queries, candidates, nprobe, self.rows)
-        scores = self.rows.score(self.queries, rows)
-        best = np.take_along_axis(rows, np.argsort(-scores, axis=1)[:, : K + 1], axis=1)
-        hits = _others(best, self.held_out)
-        common = sum(len(a & b) for a, b in zip(hits, self.expected, strict=True))
-        return common / max(1, sum(map(len, self.expected)))
-
-
-def _others(rows: NDArray[np.int64], own: NDArray[np.int64]) -> list[set[int]]:
-    """Return the first K rows of each query besides its own."""
-    return [
-        {*[row for row in best if row not in (number, -1)][:K]}
-        for best, number in zip(rows.tolist(), own.tolist(), strict=True)
-    ]
+        """Return the share of the expected rows among the candidates."""
+        return float((self.ranks(nprobe) <= candidates).mean())
 
 
 def find_candidates(

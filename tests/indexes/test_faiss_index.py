@@ -6,6 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -165,6 +166,46 @@ def test_codes_above_the_size_for_a_scan(tmp_path, small, count):
     assert hits.ids[0, 0] == 9000
     assert (hits.ids[100:, 0] == ids[100:]).mean() >= 0.99
     np.testing.assert_allclose(hits.scores[100:, 0], 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1_500, 4_000])
+def test_codes_are_extended_as_they_are_built(tmp_path, small, count):
+    """Rows removed and added since leave the files that a build would have written."""
+    rows, gone = clustered(count), np.arange(7, count, 9)
+    index = built(tmp_path, rows)
+    index.remove(gone + 1)
+    index.add(np.arange(count, count + len(gone)) + 1, rows[gone])
+    index.save(Cursor(2, "b" * 16))
+    codes = index._opened.codes.index
+    ids = index._opened.rows.ids[_numbers(codes)]
+    code_of_id = dict(zip(ids.tolist(), _codes(codes), strict=True))
+    trained = built(tmp_path / "again", rows)._opened.codes.index
+    expected = dict(zip((_numbers(trained) + 1).tolist(), _codes(trained), strict=True))
+    for number, row in enumerate(gone.tolist()):
+        assert (code_of_id[count + number + 1] == expected[row + 1]).all()
+    for number in np.setdiff1d(np.arange(count), gone).tolist():
+        assert (code_of_id[number + 1] == expected[number + 1]).all()
+
+
+def _numbers(index) -> np.ndarray:
+    """Return the row numbers of all codes, list by list."""
+    lists = index.invlists
+    filled = [n for n in range(index.nlist) if lists.list_size(n)]
+    return np.concatenate(
+        [faiss.rev_swig_ptr(lists.get_ids(n), lists.list_size(n)).copy() for n in filled]
+    )
+
+
+def _codes(index) -> list[np.ndarray]:
+    """Return all codes, list by list."""
+    lists, packer, codes = index.invlists, index.get_CodePacker(), []
+    for number in range(index.nlist):
+        size = lists.list_size(number)
+        blocks = -(-size // packer.nvec)
+        if size:
+            packed = faiss.rev_swig_ptr(lists.get_codes(number), blocks * packer.block_size)
+            codes += [packer.unpack_1(packed.reshape(blocks, -1), n) for n in range(size)]
+    return codes
 
 
 def test_an_index_that_has_outgrown_its_codes_is_built_again(tmp_path, small):
