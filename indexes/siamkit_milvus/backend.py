@@ -57,7 +57,9 @@ class Milvus:
                 begun = new_record("purge", seq)
                 collection.add(begun)
                 collection.delete(ids)
-                collection.add(replace(begun, time=collection.now()))
+                time, last = collection.now(), max((r.last for r in state.of("saved")), default=0)
+                count = collection.count(last, time)
+                collection.add(replace(begun, time=time, count=count, last=last))
                 collection.withdraw([begun, *(r for r in state.of("purge") if r.seq <= seq)])
 
     def remains(self, prefix: str, *, root: Path) -> str:
@@ -100,9 +102,7 @@ def _read(collection: Collection, place: Place) -> tuple[Saved | None, str]:
     if not known or any(r.seq < known[-1].seq for r in records if r not in known):
         return None, OF_ANOTHER
     saved = known[-1]
-    if state.newest == saved.seq and not state.of("push"):  # nobody has changed it since
-        count = collection.count(saved.last, state.time)
-        if count != saved.count and collection.state(place.dim) == state:
-            return None, f"holds {count:,} rows, not the {saved.count:,} that were saved"
+    if damage := collection.damage(state, place.dim):
+        return None, damage
     doubtful = tuple(record.cursor for record in records if record not in known)
     return Saved(collection, saved, state.time, doubtful), ""

@@ -25,7 +25,7 @@ ID, VECTOR = "id", "vector"  # fields
 INDEX = {"index_type": "HNSW", "metric_type": "IP", "params": {"M": 16, "efConstruction": 200}}
 EF = 128  # candidates of a search, at least
 MOST_HITS = 16_384  # that Milvus returns for a query
-QUERIES = 64  # of one call
+QUERIES = 32  # of one call
 ROWS_BYTES = 1 << 23  # of one call: Milvus takes messages of up to 64 MB
 IDS, ROWS = 5_000, 1_000  # in one filter, that asks for ids or for rows
 # Milvus compares up to 4 992 rows one by one; above, until its index is built, it looks at an
@@ -52,6 +52,19 @@ class Collection:
             description = client.describe_collection(self.name, timeout=CALL_SECONDS)
         records = (read_record(alias) for alias in description["aliases"])
         return State(_fault(description, dim), frozenset(r for r in records if r))
+
+    def damage(self, state: State, dim: int) -> str:
+        """Return what became of its rows since `state` was read, "holds 5 rows, not …"; '' if none.
+
+        Other programs delete rows, and a server that is killed may lose what it had acknowledged.
+        """
+        latest = state.latest
+        if latest is None:
+            return ""
+        count = self.count(latest.last, latest.time)
+        if count == latest.count or self.state(dim) != state:
+            return ""
+        return f"holds {count:,} rows, not the {latest.count:,} that were saved"
 
     def drop(self) -> None:
         """Drop it, if it is there. Its aliases go first, as Milvus demands."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 SAVE_AFTER = 1_000  # changes, or 5 % of what is saved if that is more
 OF_ANOTHER = "is of another history: of a restored backup, or of a copy of this store's folder"
 REFILL = "the next command fills another one"
+CHECK_SECONDS = 60.0  # from one count of the saved rows to the next, of an index that stays open
 SPARE_HITS = 32  # asked for besides k, for those that turn out to be removed or replaced
 
 
@@ -65,6 +67,7 @@ class MilvusIndex:
         self._place, self._saved = place, saved
         self._changes = Changes(place.folder)
         self._pushes: list[Record] = []  # of saves that failed
+        self._checked = time.monotonic()  # that the server has the rows that were saved
 
     def __len__(self) -> int:
         changes, saved = self._changes, self._saved
@@ -178,7 +181,7 @@ class MilvusIndex:
         saved = self._saved
         if saved is None or not saved.record.last or not len(vectors):
             return None
-        self._require_own_history(saved)
+        self._require_sound(saved)
         last = saved.record.last
         hidden = self._changes.ids_up_to(last)
         if within is not None:
@@ -211,15 +214,15 @@ class MilvusIndex:
         if saved is not None:
             collection.delete(changes.removed)
         last = max(int(changes.added.max(initial=0)), saved.record.last if saved else 0)
-        time = collection.now()
-        count = collection.count(last, time)
+        now = collection.now()
+        count = collection.count(last, now)
         if self._own_state(collection).newest > cursor.seq:
             collection.drop()
             raise IndexUnavailable(
                 f"{collection} was dropped: samples were forgotten while it was being saved",
                 hint="the next command fills another one",
             )
-        record = Record("saved", cursor.seq, cursor.nonce, time, count, last)
+        record = Record("saved", cursor.seq, cursor.nonce, now, count, last)
         collection.add(record)
         return record
 
@@ -243,9 +246,14 @@ class MilvusIndex:
             raise IndexUnavailable(f"{collection} {state.fault or OF_ANOTHER}", hint=REFILL)
         return state
 
-    def _require_own_history(self, saved: Saved) -> None:
-        """Raise IndexUnavailable if another store saves to the collection, too."""
+    def _require_sound(self, saved: Saved) -> None:
+        """Raise IndexUnavailable if another store saves to the collection, or rows are missing."""
         if saved.doubtful:
             if not all(self._place.known(cursor) for cursor in saved.doubtful):
                 raise IndexUnavailable(f"{saved.collection} {OF_ANOTHER}", hint=REFILL)
             self._saved = replace(saved, doubtful=())
+        if time.monotonic() - self._checked > CHECK_SECONDS:
+            self._checked = time.monotonic()
+            state = saved.collection.state(self._place.dim)
+            if state is not None and (damage := saved.collection.damage(state, self._place.dim)):
+                raise IndexUnavailable(f"{saved.collection} {damage}", hint=REFILL)

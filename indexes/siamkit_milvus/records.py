@@ -42,8 +42,8 @@ class Record:
     seq: int  # the change that the store was at
     nonce: str  # of that change; of a push or a purge, its own
     time: int = 0  # of the server, after the rows were written or deleted
-    count: int = 0  # of rows that were saved
-    last: int = 0  # the largest of their ids; ids only rise, so what is above came later
+    count: int = 0  # of the rows then, up to the id `last`
+    last: int = 0  # the largest id that was saved; ids only rise, so what is above came later
 
     @property
     def cursor(self) -> Cursor:
@@ -85,6 +85,16 @@ class State:
     def newest(self) -> int:
         """The change of the newest save or purge, 0 if there was none."""
         return max((r.seq for r in self.records if r.kind != "push"), default=0)
+
+    @property
+    def latest(self) -> Record | None:
+        """The record of the rows as they are now; None while somebody changes them."""
+        done = [record for record in self.records if record.time]
+        return (
+            max(done, key=lambda r: r.time, default=None)
+            if len(done) == len(self.records)
+            else None
+        )
 
     @property
     def time(self) -> int:

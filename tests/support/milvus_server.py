@@ -46,6 +46,8 @@ class MilvusProcess:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.settings: dict[str, object] = {**SETTINGS}
+        self.environment = {**CHECKS}
         self.process: subprocess.Popen[bytes] | None = None
         self.address = ""
 
@@ -59,7 +61,7 @@ class MilvusProcess:
             import milvus
 
             config = milvus.MilvusServerConfig(data_dir=str(self.folder))
-            for name, value in SETTINGS.items():
+            for name, value in self.settings.items():
                 config.set(name, value)
             config.resolve()
         port, peer = free_port(), free_port()
@@ -69,7 +71,7 @@ class MilvusProcess:
         milvus._initialize_data_files(str(self.folder))
         environment = {
             **os.environ,
-            **CHECKS,
+            **self.environment,
             "DEPLOY_MODE": "STANDALONE",
             "ETCD_CONFIG_PATH": str(etcd),
             "METRICS_PORT": str(port),
