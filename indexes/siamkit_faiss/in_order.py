@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from siamkit.sdk import threads
 
-AHEAD = 4  # tasks per thread that may wait, so that answers don't pile up
+AHEAD = 2  # tasks per thread that may wait, so that answers don't pile up
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 

@@ -35,7 +35,7 @@ EXACT = 50_000  # rows, which take about 3 s on two cores; embedding them takes 
 TILE = 1 << 19  # scores that a thread holds at once
 TILE_BYTES = 64  # per score: itself, its mask and, for a pair, both row numbers, twice
 SIDE = 1_024  # columns of a tile, at most
-TASK = 1 << 24  # comparisons that a thread makes before it reports
+TASK = 1 << 21  # comparisons that a thread makes before it reports: all may be pairs
 BLOCK = 16_384  # rows shortened at once
 TRIED = 64  # parts that the screen is chosen on
 TRIED_OF_PART = 256  # rows of each of them, at most
@@ -63,7 +63,9 @@ def mine(
     facts: Facts
     if exact:
         facts = {"structure": "all pairs", "exact": True, "recall": 1.0}
-        screen = _screen_of_all(vectors, principal_axes(vectors), floor)
+        screen = Screen(floor)
+        if count >= TRIED_COLUMNS:
+            screen = _screen_of_all(vectors, principal_axes(vectors), floor)
         return facts, _compare_parts(vectors, screen, division.undivided(count))
     axes = principal_axes(vectors)
     sample = division.sample_rows(count)
@@ -100,11 +102,9 @@ def _needed(count: int, dim: int, parts: int) -> int:
 
 def _screen_of_all(vectors: Vectors, axes: Vectors, floor: float) -> Screen:
     """Return the cheapest screen for comparing any rows with all rows."""
-    if len(vectors) < TRIED_COLUMNS:
-        return Screen(floor)
-    rng = np.random.default_rng(2)
+    rng, count = np.random.default_rng(2), len(vectors)
     rows, columns = (
-        np.sort(rng.choice(len(vectors), size, replace=False))
+        np.sort(rng.choice(count, min(size, count), replace=False))
         for size in (TRIED_ROWS, TRIED_COLUMNS)
     )
     return choose_screen(vectors, axes, floor, [(rows, columns)], len(axes))

@@ -80,6 +80,24 @@ class RowItems(Sequence[Item]):
         return Item(row + 1, str(row), self.names.get(row, str(row)))
 
 
+class Media(Sequence[Any]):
+    """Distinct items, cropped again when they are first asked for: few are near another."""
+
+    def __init__(self, pipeline: Pipeline, items: Sequence[Item], firsts: Ids) -> None:
+        self.pipeline, self.items = pipeline, items
+        self.firsts = firsts  # (m,) the first item of each content
+        self._crops: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    def __getitem__(self, at: Any) -> Any:
+        number = int(at)
+        if number not in self._crops:
+            self._crops[number] = _crop(self.pipeline, self.items[self.firsts[number]])
+        return self._crops[number]
+
+
 @dataclass(slots=True, eq=False)
 class EmbeddedItems:
     """The n items that can be compared, one for each region, and the m vectors of the distinct."""
@@ -91,10 +109,10 @@ class EmbeddedItems:
     left_out: list[Fault]  # items that no comparison can tell anything about
     resumable: ResumableVectors | ResumableRegions  # to delete at the end of the run
 
-    def media(self, pipeline: Pipeline) -> list[Any]:
-        """Decode and crop the m distinct items again, for a reranker."""
+    def media(self, pipeline: Pipeline) -> Media:
+        """Return the m distinct items for a reranker or an objection."""
         _, firsts = np.unique(self.distinct, return_index=True)
-        return [_crop(pipeline, self.items[i]) for i in firsts.tolist()]
+        return Media(pipeline, self.items, firsts)
 
 
 @dataclass(slots=True, eq=False)
