@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from siamkit.types import Ids, Progress, Vectors
 
+T = TypeVar("T")
 SAVE_AFTER = 1_000  # changes
 SPOOL_FLOATS = 1 << 23  # numbers of a new table in memory, 32 MB; further ones go to the server
 COUNTED_ROWS = 200_000  # rows of the largest table that is counted when it is opened: 30 ms
@@ -101,14 +101,15 @@ class PgVectorIndex:
 
     def __len__(self) -> int:
         added, masked = self._changes.added_count, self._changes.masked()
+
+        def count(table: Table) -> int:
+            return (0 if self._record else table.count()) - table.count_of(masked)
+
         try:
-            with self._reading() as (record, table):
-                if table is None:
-                    return added
-                saved = record.rows if record else table.count()
-                return saved + added - (table.count_of(masked) if len(masked) else 0)
+            saved = self._ask(count, 0)
         except IndexUnavailable:  # a search says so, and what is done about it
-            return max(0, self._record.rows - len(self._changes.removed) if self._record else 0)
+            saved = -len(self._changes.removed)
+        return max(0, saved + added + (self._record.rows if self._record else 0))
 
     def cursor(self) -> Cursor:
         """Return the last change that the table is known to hold."""
@@ -142,16 +143,17 @@ class PgVectorIndex:
         """
         vectors = np.ascontiguousarray(vectors, np.float32)
         masked = self._changes.masked()
-        with self._reading() as (record, table):
-            if table is None or not len(vectors):
-                saved = Hits(
-                    np.empty((len(vectors), 0), np.int64), np.empty((len(vectors), 0), np.float32)
-                )
-            elif within is not None:
-                saved = table.search_within(vectors, k, np.setdiff1d(within, masked))
-            else:
-                graph = record.graph if record and record.graph.name else None
-                saved = table.search(vectors, k, last=self._last, masked=masked, graph=graph)
+        none = Hits(np.empty((len(vectors), 0), np.int64), np.empty((len(vectors), 0), np.float32))
+        if not len(vectors):
+            return best(none.ids, none.scores, k)
+
+        def find(table: Table) -> Hits:
+            if within is not None:
+                return table.search_within(vectors, k, np.setdiff1d(within, masked))
+            graph = self._record.graph if self._record and self._record.graph.name else None
+            return table.search(vectors, k, last=self._last, masked=masked, graph=graph)
+
+        saved = self._ask(find, none)
         added = self._changes.search(vectors, k, within)
         if added is None:
             return best(saved.ids, saved.scores, k)
@@ -241,30 +243,31 @@ class PgVectorIndex:
         self._spool.add(*self._changes.added())
         self._changes.clear()
 
-    @contextmanager
-    def _reading(self) -> Iterator[tuple[Record | None, Table | None]]:
-        """Yield the record and the table of this key, which do not change in the block.
+    def _ask(self, work: Callable[[Table], T], otherwise: T) -> T:
+        """Run queries on the table, as it stands now; without one, return `otherwise`.
 
-        (None, None) if nothing was saved; without a record while a new table is being filled.
+        What stands there is the saved rows and perhaps later ones: a table with other rows has
+        another name. Raises IndexUnavailable if there is another.
         """
         if self._spool:
             with self._server.translating():
-                yield None, self._spool.table()
-        elif not self._cursor.seq:
-            yield None, None
-        else:
-            with self._server.transaction(READING) as connection:
-                record = self._current(records.read(connection, self._place.key))
-                yield record, Table(connection, record.name, self._place.dim)
+                return work(self._spool.table())
+        record = self._record
+        if record is None:
+            return otherwise
 
-    def _current(self, record: Record | None) -> Record:
-        """Check that the changes may be applied to what stands there now."""
-        if record is None or record.seq < self._cursor.seq:
+        def ask(connection: Connection[Any]) -> tuple[T, Record | None]:
+            rows = records.ask(connection, record.key)
+            answer = work(Table(connection, record.name, record.dim))
+            return answer, records.fetch(rows)
+
+        answer, current = self._server.ask(ask)
+        if current is None or current.name != record.name:
             raise self._gone()
-        if record.cursor != self._cursor:
-            self._require_own(record)
-        self._record = record
-        return record
+        if current.cursor != self._cursor:
+            self._require_own(current)
+        self._record = current
+        return answer
 
     def _require_own(self, record: Record) -> None:
         """Raise IndexUnavailable if another copy of the store has saved the record."""
@@ -295,20 +298,21 @@ class PgVectorIndex:
 
     def describe(self) -> Mapping[str, str | int | float | bool]:
         """Return the structure, size and measured recall."""
-        rows = len(self)
-        with self._reading() as (record, table):
-            rows += table.count() - record.rows if record and table else 0  # as it really is
-            graph = record.graph if record else records.Graph()
-            return {
-                "structure": "HNSW" if graph.name else "table" if table else "not saved yet",
-                "exact": self.exact,
-                "recall": graph.recall,
-                **({"ef_search": graph.ef, "in_graph": graph.rows} if graph.name else {}),
-                "templates": rows,
-                "since_saved": len(self._changes),
-                "bytes": table.bytes() if table else 0,
-                "server": f"{self._server.shown}, {self._server.versions()}",
-            }
+        rows, record = len(self), self._record
+        count, size = self._ask(lambda table: (table.count(), table.bytes()), (0, 0))
+        if record is not None and not self._spool:
+            rows += count - record.rows  # as it really is
+        graph = record.graph if record else records.Graph()
+        return {
+            "structure": "HNSW" if graph.name else "table" if size else "not saved yet",
+            "exact": self.exact,
+            "recall": graph.recall,
+            **({"ef_search": graph.ef, "in_graph": graph.rows} if graph.name else {}),
+            "templates": rows,
+            "since_saved": len(self._changes),
+            "bytes": size,
+            "server": f"{self._server.shown}, {self._server.versions()}",
+        }
 
     def close(self) -> None:
         """Close the connection."""

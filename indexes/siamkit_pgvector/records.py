@@ -78,6 +78,17 @@ def read(connection: Connection[Any], key: str, *, lock: bool = False) -> Record
     return rows[0] if rows else None
 
 
+def ask(connection: Connection[Any], key: str) -> Any:
+    """Ask for the record of a key that was saved, for `fetch`."""
+    return connection.execute(f"{_SELECT} WHERE key = %s".encode(), (key,))
+
+
+def fetch(cursor: Any) -> Record | None:
+    """Fetch what was asked for; None if there is none."""
+    row = cursor.fetchone()
+    return None if row is None else _record(row)
+
+
 def of_prefix(connection: Connection[Any], prefix: str, *, lock: bool = False) -> list[Record]:
     """Read the records of all keys that begin with a prefix."""
     return _select(connection, "WHERE starts_with(key, %s) ORDER BY key", prefix, lock=lock)
@@ -88,7 +99,11 @@ def _select(connection: Connection[Any], where: str, value: str, *, lock: bool) 
         return []
     query = f"{_SELECT} {where}" + (" FOR UPDATE" if lock else "")
     rows = connection.execute(query.encode(), (value,)).fetchall()
-    return [replace(Record(*row[:_OWN]), graph=Graph(*row[_OWN:])) for row in rows]
+    return [_record(row) for row in rows]
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    return replace(Record(*row[:_OWN]), graph=Graph(*row[_OWN:]))
 
 
 def create(server: Server) -> None:

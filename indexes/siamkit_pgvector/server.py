@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from siamkit.errors import IndexUnavailable
 from siamkit.sdk.extras import require_extra
@@ -15,6 +15,7 @@ from siamkit.sdk.server_address import hide_password
 if TYPE_CHECKING:
     from psycopg import Connection
 
+T = TypeVar("T")
 LEAST = (0, 5, 0)  # of pgvector, the first with HNSW
 CONNECT_SECONDS = 5
 # Until a search or a change of rows counts as stuck; building and copying may take longer.
@@ -79,6 +80,26 @@ class Server:
                 with suppress(psycopg.Error):
                     connection.execute("ROLLBACK")
                 raise
+
+    def ask(self, work: Callable[[Connection[Any]], T]) -> T:
+        """Run queries that change nothing, sent together until the first answer is fetched.
+
+        If the connection has broken since it was last used, they run on a new one. Raises
+        IndexUnavailable.
+        """
+        import psycopg
+
+        with self.translating():
+            connection = self.connection()
+            try:
+                with connection.pipeline():
+                    return work(connection)
+            except psycopg.Error:
+                if not connection.closed:
+                    raise
+            connection = self.connection()
+            with connection.pipeline():
+                return work(connection)
 
     @contextmanager
     def translating(self) -> Iterator[None]:
@@ -162,6 +183,8 @@ class Server:
             hint = "let its administrator run: GRANT CREATE ON DATABASE … TO …"
         elif isinstance(error, errors.LockNotAvailable):
             hint = "another process changes the same table; try again"
+        elif isinstance(error, errors.UndefinedTable):
+            hint = "another process rebuilds it, perhaps; try again"
         elif isinstance(error, errors.QueryCanceled):
             text = f"the pgvector server at {self.shown} took too long: {line}"
             hint = "`siamkit index rebuild` builds its graph; `siamkit doctor` says if it is there"

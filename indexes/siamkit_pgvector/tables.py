@@ -31,7 +31,7 @@ def new_name(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of a connection that is in a transaction, unless a method says otherwise."""
+    """A table, on a connection."""
 
     connection: Connection[Any]
     name: str
@@ -140,27 +140,21 @@ class Table:
 
         masked: (m,) ids that do not count. graph: None to compare all rows.
         """
+        where = "id <= %s AND id <> ALL(%s)"
+        values = (last, masked.tolist())
         ef = max(graph.ef, k + min(len(masked), MOST_EF)) if graph else 0
         if graph is None or ef > MOST_EF:
-            return self._scan(vectors, k, "id <= %s AND id <> ALL(%s)", last, masked.tolist())
-        self._run(f"SET LOCAL hnsw.ef_search = {ef}")
-        self._run("SET LOCAL enable_seqscan = off")
-        count = ef if len(masked) or last < graph.built_to else min(k, ef)
-        near = (
-            f"SELECT id, vector <#> %s::vector FROM {self.sql} WHERE id <= {graph.built_to}"
-            f" ORDER BY vector <#> %s::vector LIMIT {count}"
-        )
-        rows = [self._run(near, text, text).fetchall() for text in map(_text, vectors)]
-        self._run("SET LOCAL enable_seqscan = on")
-        hits = _padded(rows, count)
+            return self._scan(vectors, k, where, *values)
+        count = ef if len(masked) or last < graph.built_to else k
+        self._run("SELECT set_config('hnsw.ef_search', %s, true)", str(ef))
+        near = self._nearest(vectors, f"id <= {graph.built_to}", count)
+        outside = self._ordered(vectors, k, f"id > {graph.built_to} AND {where}", *values)
+        hits = _padded(near, count)
         is_out = (hits.ids > last) | np.isin(hits.ids, masked)
         hits.ids[is_out], hits.scores[is_out] = -1, -np.inf
-        if (
-            (hits.ids >= 0).sum(axis=1) < min(k, graph.rows)
-        ).any():  # dead or masked ones in between
-            return self._scan(vectors, k, "id <= %s AND id <> ALL(%s)", last, masked.tolist())
-        where = f"id > {graph.built_to} AND id <= %s AND id <> ALL(%s)"
-        rest = self._scan(vectors, k, where, last, masked.tolist())
+        if ((hits.ids >= 0).sum(axis=1) < min(k, graph.rows)).any():  # dead or masked rows between
+            return self._scan(vectors, k, where, *values)
+        rest = _padded(outside, k)
         return best(
             np.concatenate([hits.ids, rest.ids], axis=1),
             np.concatenate([hits.scores, rest.scores], axis=1),
@@ -173,11 +167,23 @@ class Table:
 
     def _scan(self, vectors: Vectors, k: int, where: str, *values: Any) -> Hits:
         """Compare all rows for which a condition holds; equal scores by id."""
+        return _padded(self._ordered(vectors, k, where, *values), k)
+
+    def _ordered(self, vectors: Vectors, k: int, where: str, *values: Any) -> list[Any]:
+        """Ask for the best of all rows for which a condition holds, without a graph."""
         query = (
             f"SELECT id, vector <#> %s::vector AS distance FROM {self.sql} WHERE {where}"
             f" ORDER BY distance, id LIMIT {k}"
         )
-        return _padded([self._run(query, _text(row), *values).fetchall() for row in vectors], k)
+        return [self._run(query, _text(row), *values) for row in vectors]
+
+    def _nearest(self, vectors: Vectors, where: str, count: int) -> list[Any]:
+        """Ask for the best as a graph finds them, which was built with the same condition."""
+        query = (
+            f"SELECT id, vector <#> %s::vector FROM {self.sql} WHERE {where}"
+            f" ORDER BY vector <#> %s::vector LIMIT {count}"
+        )
+        return [self._run(query, text, text) for text in map(_text, vectors)]
 
     def _run(self, query: str, *values: Any) -> Any:
         return self.connection.execute(query.encode(), values or None)
@@ -191,12 +197,14 @@ def _text(vector: Vectors) -> str:
     return f"[{','.join(map(repr, vector.tolist()))}]"
 
 
-def _padded(rows: list[list[tuple[int, float]]], k: int) -> Hits:
-    """Return the rows of n queries as (n, k) hits."""
-    hits = Hits(np.full((len(rows), k), -1, np.int64), np.full((len(rows), k), -np.inf, np.float32))
-    for place, row in enumerate(rows):
-        if row:
-            ids, distances = zip(*row, strict=True)
+def _padded(cursors: list[Any], k: int) -> Hits:
+    """Fetch the rows of n queries as (n, k) hits."""
+    hits = Hits(
+        np.full((len(cursors), k), -1, np.int64), np.full((len(cursors), k), -np.inf, np.float32)
+    )
+    for place, cursor in enumerate(cursors):
+        if rows := cursor.fetchall():
+            ids, distances = zip(*rows, strict=True)
             hits.ids[place, : len(ids)] = ids
             hits.scores[place, : len(ids)] = -np.array(distances)
     return hits
