@@ -4,8 +4,8 @@
 
 ROWS.npy has (n, dim) unit vectors; every 500th, 200 at most, is a probe and not in the index.
 Recall is that of 10 neighbours, against the exact answer. Servers are started from the packages
-`pgserver` and `milvus`, with their files in --folder. Latencies are medians of one thread, one probe
-at a time. Memory is that of the server's processes (PSS), or else of this one (RSS).
+`pgserver` and `milvus`, with their files in --folder. Latencies are medians of one thread, one
+probe at a time. Memory is that of the server's processes (PSS), or else of this one (RSS).
 """
 
 from __future__ import annotations
