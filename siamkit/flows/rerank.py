@@ -11,7 +11,7 @@ import numpy as np
 
 from siamkit.embed.pipeline import Pipeline
 from siamkit.embed.rerankers import judge
-from siamkit.errors import SiamkitError
+from siamkit.errors import SiamkitError, UnknownName
 from siamkit.flows.reembed import read_enrolled
 from siamkit.protocols import Reranker
 from siamkit.store import Store, samples, templates
@@ -69,7 +69,10 @@ def _likeliest_first(match: Match) -> tuple[float, float]:
 
 def load_enrolled(store: Store, pipeline: Pipeline, sample_id: int) -> Any | None:
     """Decode and crop an enrolled sample again; None if its source is gone or has changed."""
-    sample = samples.get(store, sample_id)
+    try:
+        sample = samples.get(store, sample_id)
+    except UnknownName:  # another process has forgotten it since the search
+        return None
     try:
         content = read_enrolled(sample)
         return pipeline.crop(pipeline.load(content), sample.read_region(), content)
