@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from timing import table
 
 from siamkit.protocols import Builds, Purges
 from siamkit.store.saved_indexes import load_backend
@@ -220,7 +219,12 @@ def main() -> None:
             measured.append(shown(facts))
             print(engine, facts.get("remains") or "", file=sys.stderr)
     names = list(dict.fromkeys(name for facts in measured for name in facts))
-    table([(name, *(facts.get(name, "") for facts in measured)) for name in names])
+    rows = [[name, *(facts.get(name, "") for facts in measured)] for name in names]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
 
 
 if __name__ == "__main__":
