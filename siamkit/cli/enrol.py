@@ -49,10 +49,11 @@ with the labels; a text without one is its own label.
 
 \b
 An interrupted batch continues where it stopped: content that is already enrolled under its label
-is skipped. There is a warning for a copy of what another label has, a match with another identity,
-and what is unlike all else under its label. With --json, one line per source is printed once it is
-durable; a last one has notes, if there are any. The exit code is 1 if some sources of a batch
-failed; the others are enrolled.
+is skipped. After 100 samples or more, the index is built, so that no query waits for that; Ctrl-C
+there loses nothing. There is a warning for a copy of what another label has, a match with another
+identity, and what is unlike all else under its label. With --json, one line per source is printed
+once it is durable; a last one has notes, if there are any. The exit code is 1 if some sources of a
+batch failed; the others are enrolled.
 """
 )
 @click.argument("gallery")

@@ -16,7 +16,7 @@ from siamkit.cli.spellings import Group
     epilog="""\b
 Examples:
   siamkit index stats            structure, size and recall, one line per gallery
-  siamkit index rebuild staff    delete the saved index and rebuild it
+  siamkit index rebuild staff    delete the saved index, fill it from the store and build it
   siamkit index rebuild staff --index faiss    with another backend, from now on
   siamkit index rebuild staff --index pgvector --index-address postgresql://db/siamkit
 

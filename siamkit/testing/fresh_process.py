@@ -54,7 +54,7 @@ def child(task: str, plugin: object, argument: str) -> Iterator[tuple[subprocess
     by every process that the plugin starts. Raises NotRun for a class that cannot be imported.
     """
     kind = type(plugin)
-    if "<locals>" in kind.__qualname__ or kind.__module__ == "__main__":
+    if "<locals>" in kind.__qualname__ or kind.__module__ in ("__main__", "builtins"):
         raise NotRun(
             f"define {kind.__qualname__} at the top of a module: another process imports it"
         )
