@@ -63,7 +63,8 @@ def list_(
         return
     start = ["siamkit", "list", *([gallery] if gallery else []), "--limit", str(limit)]
     start += ["--search", search] if search else []
-    echo(f"… and more: {join([*start, f'--after={first.last}'])}")
+    start += [f"--after={first.last}"] if first.last.startswith("-") else ["--after", first.last]
+    echo(f"… and more: {join(start)}")
     if not search:
         _print_total(*ws.count(gallery) if gallery else ws.count_all())
 

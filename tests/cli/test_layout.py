@@ -60,7 +60,7 @@ def test_long_lists_end_with_totals_and_take_a_limit(letters):
     assert letters("list").out.splitlines()[-1] == "2 identities, 2 samples, 1 gallery"
     limited = letters("list", "--limit", "1").out.splitlines()
     assert limited[-2:] == [
-        "… and more: siamkit list --limit 1 --after=greet",
+        "… and more: siamkit list --limit 1 --after greet",
         "2 identities, 2 samples, 1 gallery",
     ]
     assert len(limited) == 4

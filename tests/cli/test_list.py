@@ -98,7 +98,7 @@ def test_list_pages_with_limit_after_and_search(crowd, shell):
     store = "--store", crowd.root
     first = shell("list", "crowd", "--limit", "2", *store).out.splitlines()
     assert first[-2:] == [
-        "… and more: siamkit list crowd --limit 2 '--after=person 00001'",
+        "… and more: siamkit list crowd --limit 2 --after 'person 00001'",
         f"{MANY:,} identities, {MANY:,} samples",
     ]
     second = shell("list", "crowd", "--limit", "1", "--after", "person 00001", "--json", *store)
@@ -106,7 +106,7 @@ def test_list_pages_with_limit_after_and_search(crowd, shell):
     both = shell("list", "--search", "05999", *store).out.splitlines()
     assert both[-1] == "1 identity, 2 samples, 2 galleries"
     searched = shell("list", "crowd", "--search", "Person 03", "--limit", "1", *store).out
-    assert searched.endswith("--limit 1 --search 'Person 03' '--after=person 03000'\n")
+    assert searched.endswith("--limit 1 --search 'Person 03' --after 'person 03000'\n")
     assert shell("list", "crowd", "--search", "nobody", *store).out == "0 identities, 0 samples\n"
     whole = json.loads(shell("list", "--json", *store).out)
     assert len(whole) == MANY + 2
