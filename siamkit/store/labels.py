@@ -104,7 +104,12 @@ def of_gallery(store: Store, gallery: Gallery) -> list[tuple[str, int]]:
 
 def nearest_of_gallery(store: Store, gallery: Gallery, label: str) -> str:
     """Return the identity of a gallery that is spelled most like a label; "" if none is."""
-    enrolled = [name for name, _ in of_gallery(store, gallery)[:MOST_COMPARED]]
+    query = (
+        "SELECT name FROM identities WHERE id IN"
+        " (SELECT DISTINCT identity_id FROM samples WHERE gallery_id = ? LIMIT ?)"
+    )
+    rows = store.fetch_all(query, gallery.id, MOST_COMPARED)
+    enrolled = [row[0] for row in rows if isinstance(row[0], str)]
     return next(iter(get_close_matches(str(label), enrolled, n=1)), "")
 
 
