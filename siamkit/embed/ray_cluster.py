@@ -31,6 +31,7 @@ STORE_BYTES = 64_000_000  # of samples in memory, per local worker; Ray puts mor
 # Ray reads these when it is imported. It reports to its makers unless it is told not to.
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # or it starts another Ray when a cluster is gone
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # leaves CUDA_VISIBLE_DEVICES alone
     "RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": "2",
     "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": "3",
@@ -187,6 +188,13 @@ def _require_answer(address: str) -> None:
             ) from error
 
 
+def is_connected() -> bool:
+    """True while this process is connected; else any call may connect to another cluster."""
+    import ray
+
+    return bool(ray.is_initialized())
+
+
 def last_line(error: BaseException) -> str:
     """Return the end of an error of Ray's, which says why a process ended."""
     return shorten(str(error).strip().rpartition("\n")[2])
@@ -207,4 +215,7 @@ def _hint_for(error: BaseException) -> str:
             import ray
 
             return f"every machine needs Python {version} and `pip install ray=={ray.__version__}`"
-    return "`ray start --head` starts one; ray:// takes its client port, by default 10001"
+    return (
+        "`ray start --head` starts one; ray:// takes its client port, by default 10001; one with a"
+        " token needs RAY_AUTH_MODE and RAY_AUTH_TOKEN here"
+    )

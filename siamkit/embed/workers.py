@@ -19,7 +19,7 @@ from typing import Any
 from siamkit.embed import worker
 from siamkit.embed.batches import EmbeddedSource, Job, Skip
 from siamkit.embed.pipeline import Pipeline
-from siamkit.embed.ray_cluster import Place, connect, last_line, parse_workers
+from siamkit.embed.ray_cluster import Place, connect, is_connected, last_line, parse_workers
 from siamkit.embed.region_choosers import Chooser
 from siamkit.embed.worker import Installed, Models, Shipped
 from siamkit.embed.worker_queue import WorkerQueue
@@ -67,6 +67,12 @@ class Workers:
         try:
             yield from WorkerQueue(self, pipeline, jobs, choose, skip).run()
             self._log_notes()
+        except Exception as error:
+            if isinstance(error, SiamkitError) or is_connected():
+                raise
+            raise SiamkitError(
+                "the Ray cluster is gone", hint="run the same command again to continue"
+            ) from error
         finally:
             self.close()
 
@@ -99,8 +105,8 @@ class Workers:
         """End the workers' processes."""
         import ray
 
-        for member in self.all:
-            with suppress(Exception):  # the cluster may be gone
+        for member in self.all if is_connected() else []:
+            with suppress(Exception):  # its machine may be gone
                 ray.kill(member.actor)
         self.all.clear()
 
