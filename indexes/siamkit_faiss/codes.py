@@ -128,7 +128,7 @@ class Encoding:
             rows[:] = numbers[rows]
             # FAISS leaves codes behind the last, and adds others by setting bits in their place.
             for place in range(size, min(int(before[number]), blocks * PER_BLOCK)):
-                packer.pack_1(zero, place, codes.reshape(blocks, -1))
+                packer.pack_1(zero, place % PER_BLOCK, codes.reshape(blocks, -1)[-1:])
 
     def write(self, path: Path) -> FileState:
         """Write a codes file, and sync it. Raises OSError."""

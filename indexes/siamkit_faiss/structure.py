@@ -1,11 +1,11 @@
 """Choose, train and tune the structure of n vectors of d dimensions.
 
     n x d                structure                              recall@10
-    up to 16 million     the rows alone, scanned                exact
+    up to 8 million      the rows alone, scanned                exact
     above, n < 300 000   IVF1,PQ(d/4)x4fs, rows rescored        measured, see TARGET
     above                IVF(sqrt n),PQ(d/4)x4fs, the same      measured, see TARGET
 
-A scan of the rows runs at memory bandwidth: 16 million floats are 64 MB, 4 ms per query on a core.
+A scan of the rows runs at memory bandwidth: 8 million floats are 32 MB, 2 ms per query on a core.
 Codes of four bits for every four dimensions are 32 times as small, and are looked up in registers
 (André et al., Quicker ADC, arXiv:1812.09162). They give candidates, whose exact rows decide.
 Inverted lists support removal, which HNSW does not (facebookresearch/faiss#3339).
@@ -29,7 +29,7 @@ from siamkit_faiss.segment import Segment
 if TYPE_CHECKING:
     from siamkit.types import Progress, Vectors
 
-SCANNED_FLOATS = 16_000_000  # up to which the rows alone are scanned
+SCANNED_FLOATS = 8_000_000  # up to which the rows alone are scanned
 ONE_LIST = 300_000  # rows up to which one list is as fast as many
 SAME_CODE = 4  # dimensions per code of four bits
 TARGET = 0.99  # recall@10, measured on the gallery's own rows

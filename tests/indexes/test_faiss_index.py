@@ -168,9 +168,10 @@ def test_codes_above_the_size_for_a_scan(tmp_path, small, count):
     np.testing.assert_allclose(hits.scores[100:, 0], 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("count", [1_500, 4_000])
-def test_codes_are_extended_as_they_are_built(tmp_path, small, count):
+@pytest.mark.parametrize(("count", "one_list"), [(4_000, 2_000), (5_000, 9_000)])
+def test_codes_are_extended_as_they_are_built(tmp_path, small, monkeypatch, count, one_list):
     """Rows removed and added since leave the files that a build would have written."""
+    monkeypatch.setattr(structure, "ONE_LIST", one_list)
     rows, gone = clustered(count), np.arange(7, count, 9)
     index = built(tmp_path, rows)
     index.remove(gone + 1)
@@ -204,7 +205,8 @@ def _codes(index) -> list[np.ndarray]:
         blocks = -(-size // packer.nvec)
         if size:
             packed = faiss.rev_swig_ptr(lists.get_codes(number), blocks * packer.block_size)
-            codes += [packer.unpack_1(packed.reshape(blocks, -1), n) for n in range(size)]
+            packed = packed.reshape(blocks, 1, -1)
+            codes += [packer.unpack_1(packed[n // 32], n % 32) for n in range(size)]
     return codes
 
 
