@@ -49,9 +49,7 @@ class Erasure:
     """A deletion whose traces are still on the disk. The gallery may be gone too."""
 
     gallery_id: int
-    first: (
-        int  # the gallery's last change before the deletion; the templates removed since are gone
-    )
+    first: int  # the gallery's last change before it; templates removed since are gone
     seq: int  # the deletion's last change
     index: str  # the backend whose saved files hold the vectors
 

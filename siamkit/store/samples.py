@@ -79,12 +79,15 @@ def insert(
     db, when = store.connection, now()
     _require_unchanged(db, gallery, fingerprint)
     ids: list[int | None] = []
+    added: set[tuple[Any, ...]] = set()
+    (last_identity,) = db.execute("SELECT coalesce(max(id), 0) FROM identities").fetchone()
     names = dict.fromkeys(sample.identity for sample in samples)
     identity_ids = {name: identities.ensure(db, name, when) for name in names}
     for sample, vector in zip(samples, vectors, strict=True):
         identity_id, key = identity_ids[sample.identity], digest_key(sample.digest)
         content = gallery.id, identity_id, key, sample.digest, sample.region
-        if row := db.execute(_SAME, content).fetchone():
+        is_old = identity_id <= last_identity or content in added  # a new one has no other samples
+        if is_old and (row := db.execute(_SAME, content).fetchone()):
             ids.append(_mend(db, gallery, row[0], vector))
             continue
         crc32 = sample_checksum(
@@ -97,6 +100,7 @@ def insert(
         )
         assert cursor.lastrowid is not None
         ids.append(cursor.lastrowid)
+        added.add(content)
         templates.insert(db, gallery, cursor.lastrowid, vector)
     return ids
 

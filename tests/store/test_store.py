@@ -58,6 +58,11 @@ def test_enrolling_twice_is_enrolling_once(tmp_path):
     add(store, target, [("anna", 1)])
     assert add(store, target, [("anna", 1), ("anna", 3)])[0] is None
     assert galleries.count(store, target) == (1, 2)
+    first, again, other = add(store, target, [("bob", 1), ("bob", 1), ("carl", 1)])
+    assert again is None, "nor in one batch, under a new label"
+    assert first is not None
+    assert other is not None
+    assert galleries.count(store, target) == (3, 4)
 
 
 def test_one_identity_owns_samples_of_several_galleries(tmp_path):
