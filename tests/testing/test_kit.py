@@ -24,13 +24,15 @@ from siamkit.testing import (
     check_modality,
     checks_of,
     every_plugin,
+    fresh_process,
     parametrize_with_checks,
     purging,
     results,
     saving,
+    sharing,
     subjects,
 )
-from siamkit.testing.rule import rules_of
+from siamkit.testing.rule import rules_of, run
 
 # Only these need another process; the report of the others is that of a good plugin, which saves
 # a minute.
@@ -45,6 +47,7 @@ def own_folder(tmp_path, monkeypatch):
     (tmp_path / "depot").mkdir()
     monkeypatch.setenv("SIAMKIT_DEPOT", str(tmp_path / "depot"))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(building, "MANY", 300)  # enough for a ledger
 
 
 @pytest.mark.parametrize(
@@ -63,11 +66,20 @@ def test_a_fault_is_caught_by_its_check_alone(make, check, monkeypatch):
             monkeypatch.setattr(module, "faults_after_kill", lambda subject, task: iter(()))
     if check != "kill_during_purge":
         monkeypatch.setattr(purging, "purged_before_kill", lambda subject: subject.saved() and 2)
-    failed = [result for result in results(plugin) if result.state == "failed"]
+    failed = [result for result in results_of(plugin) if result.state == "failed"]
     assert [result.check for result in failed] == [check]
     assert plugin.name in failed[0].plugin
     assert "wanted" in failed[0].message
     assert "fix: " in failed[0].message
+
+
+def results_of(plugin):
+    """Results of all checks; of an optional index, of those that are about it."""
+    if not isinstance(plugin, Ledger):
+        return results(plugin)
+    subject = subjects.make_subject(plugin)
+    modules = building, purging, sharing
+    return [run(rule, subject) for module in modules for rule in rules_of(module)]
 
 
 def test_every_check_has_a_planted_fault():
@@ -87,6 +99,7 @@ def test_good_plugins_pass():
 def test_good_optional_indexes_pass(monkeypatch):
     monkeypatch.setattr(saving, "faults_after_kill", lambda subject, task: iter(()))  # as Brute's
     mines = {"it does not mine", "it does not look for hard negatives"}
+    monkeypatch.setattr(fresh_process, "DELAYS", (0.0, 0.02))
     assert skips(Ledger()) == {*mines, "it is not shared: it saves in the store"}
     monkeypatch.setattr(building, "faults_after_kill", lambda subject, task: iter(()))
     monkeypatch.setattr(purging, "purged_before_kill", lambda subject: subject.saved() and 2)
