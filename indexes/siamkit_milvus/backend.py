@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from siamkit_milvus.server import Server
 
 REMAINS = (
-    "the Milvus server at {server} keeps deleted vectors in its files until it compacts them and"
-    " collects garbage, hours later, and in its message queue for up to 3 days"
+    "the Milvus server at {server} keeps deleted vectors in its files until it compacts them, which"
+    " for a few may be never, and in its message queue for up to 3 days; `siamkit index rebuild"
+    " GALLERY` has the files deleted within hours"
 )
 
 

@@ -62,7 +62,7 @@ class Server:
             if type(error).__module__.partition(".")[0] not in ("pymilvus", "grpc"):
                 raise
             raise IndexUnavailable(
-                f"the Milvus server at {self}: {_reason(error)}",
+                f"the Milvus server at {self} {_reason(error)}",
                 hint=f"start it, or correct {variable_of(NAME)};"
                 " `siamkit index rebuild GALLERY --index faiss` goes on without a server",
             ) from error
@@ -104,6 +104,8 @@ def _arguments(address: str) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """Return the message of an error, in one line, without pymilvus's frame."""
-    text = str(getattr(error, "message", "") or error)
-    return " ".join(text.split())[:300] or type(error).__name__
+    """Return what a server did, from an error: a message in one line, without pymilvus's frame."""
+    text = " ".join(str(getattr(error, "message", "") or error).split())[:300]
+    if not text or text.startswith("Fail connecting to server"):
+        return "cannot be reached"
+    return f"reports: {text}"
