@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from siamkit.types import Ids, Progress, Vectors
 
 ID, VECTOR = "id", "vector"  # fields
-# A graph of 16 links from lists of 200 is Milvus's usual one; EF was chosen by recall, see
-# benchmarks/engines.py.
+# A graph of 16 links from lists of 200 is Milvus's usual one. EF is the smallest power of 2 with a
+# recall@10 of 0.99 on half of 200 probes, of 99,000 × 384: 0.997, and 0.995 on the other half.
 INDEX = {"index_type": "HNSW", "metric_type": "IP", "params": {"M": 16, "efConstruction": 200}}
-EF = 128  # candidates of a search, at least
+EF = 512  # candidates of a search, at least
 MOST_HITS = 16_384  # that Milvus returns for a query
 QUERIES = 32  # of one call
 ROWS_BYTES = 1 << 23  # of one call: Milvus takes messages of up to 64 MB
