@@ -30,6 +30,7 @@ TEXTS = [f"text {i} says {i * 7919 % 1009} things" for i in range(200)]
 ENVIRONMENT = {
     **ray_cluster.SETTINGS,
     "PYTHONWARNINGS": "",
+    "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "90",  # a busy machine
     "TOYKIT_POISON": "poison",
     "TOYKIT_SLEEP": "0.003",
 }
