@@ -67,15 +67,19 @@ def mine(
         if count >= TRIED_COLUMNS:
             screen = _screen_of_all(vectors, principal_axes(vectors), floor)
         return facts, _compare_parts(vectors, screen, division.undivided(count))
-    axes = principal_axes(vectors)
+    with threads.single_threaded():  # small products, for which a second thread only spins
+        axes = principal_axes(vectors)
+        screen = _screen_of_all(vectors, axes, floor)
     sample = division.sample_rows(count)
-    screen = _screen_of_all(vectors, axes, floor)
     pairs = division.sample_pairs(vectors, sample, screen, progress)
-    divided, recall, probed = division.divide(vectors, axes, parts, sample, pairs)
+    with threads.single_threaded():
+        divided, recall, probed = division.divide(vectors, axes, parts, sample, pairs)
     needed += round((VISIT_BYTES * count + SORTED_BYTES * min(count, CHUNK)) * probed)
     _require(needed, memory, vectors)
     visits = division.visit(vectors, divided, progress)
-    screen = _screen_of_parts(vectors, axes, floor, visits, (memory - needed) // (4 * count) - 1)
+    with threads.single_threaded():
+        most = (memory - needed) // (4 * count) - 1
+        screen = _screen_of_parts(vectors, axes, floor, visits, most)
     facts = {"structure": f"{parts} parts", "exact": False, "recall": recall, "probed": probed}
     return facts, _compare_parts(vectors, screen, visits)
 

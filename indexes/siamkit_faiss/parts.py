@@ -18,8 +18,11 @@ ROWS_PER_PART = 32  # training rows per centroid; more cost more time than they 
 
 
 def train_centroids(rows: Vectors, parts: int) -> Vectors:
-    """Return (parts, dim) centroids of norm 1 of (n, dim) rows, by spherical k-means."""
-    bound_threads()
+    """Return (parts, dim) centroids of norm 1 of (n, dim) rows, by spherical k-means.
+
+    In one thread: those of OpenMP spin while they wait, which on a busy machine costs more than
+    a second one saves.
+    """
     means = faiss.Kmeans(
         rows.shape[1],
         parts,
@@ -29,7 +32,12 @@ def train_centroids(rows: Vectors, parts: int) -> Vectors:
         max_points_per_centroid=ROWS_PER_PART,
         seed=1,
     )
-    means.train(np.ascontiguousarray(rows))
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        means.train(np.ascontiguousarray(rows))
+    finally:
+        faiss.omp_set_num_threads(before)
     centroids: Vectors = means.centroids
     return centroids
 
@@ -42,6 +50,7 @@ def training_rows(count: int, parts: int) -> NDArray[np.int64]:
 
 def nearest_parts(vectors: Vectors, parts: int) -> NDArray[np.int32]:
     """Return (n, PROBED) parts: those whose centroids are nearest to each row, nearest first."""
+    bound_threads()
     count = len(vectors)
     centroids = train_centroids(vectors[training_rows(count, parts)], parts)
     near = np.empty((count, PROBED), np.int32)

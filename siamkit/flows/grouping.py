@@ -19,6 +19,7 @@ from siamkit.flows.decide import (
 )
 from siamkit.host import registry
 from siamkit.protocols import Mines, Reranker
+from siamkit.sdk import threads
 from siamkit.stats import linkage
 from siamkit.stats.linkage import Components, ScoredPairs
 from siamkit.store.galleries import DEFAULT_INDEX
@@ -174,7 +175,8 @@ def group_duplicates(
     near = _judge(rule.reranker, media, vectors, candidates, "judging", progress)
     same = near[near.scores >= np.float32(rule.threshold.value)]
     if not mining["exact"]:
-        missed = _missed_pairs(vectors, rule.floor, same, near)
+        with threads.single_threaded():  # small products, for which a second thread only spins
+            missed = _missed_pairs(vectors, rule.floor, same, near)
         missed = _judge(rule.reranker, media, vectors, missed, "judging missed pairs", progress)
         if len(missed):
             near = linkage.merge_pairs([near, missed])
