@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -137,6 +138,8 @@ class Server:
     def _connect(self) -> Connection[Any]:
         import psycopg
 
+        # What it says about a connection that breaks is said by the error.
+        logging.getLogger("psycopg").addHandler(logging.NullHandler())
         connection = psycopg.connect(**self._conninfo, autocommit=True, prepare_threshold=None)
         try:
             set_defaults(connection)
