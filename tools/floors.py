@@ -106,7 +106,7 @@ def _surroundings(middle: dict[str, float]) -> list[str]:
             "faces, signatures, voices, questions, images,",
             "and detectors: faces, objects, signatures, speech …",
         ),
-        box(x, 200, 400, 56, "orange", "indexes/", "siamkit_faiss: snapshots and changes since"),
+        box(x, 200, 400, 56, "orange", "indexes/", "FAISS here, PostgreSQL or Milvus elsewhere"),
         box(
             x,
             290,
