@@ -19,13 +19,13 @@ from siamkit_pgvector.tables import Table
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from siamkit.types import Hits, Ids, Progress
+    from siamkit.types import Ids, Progress
 
 SCANNED_FLOATS = 2_560_000  # numbers outside the graph that a search compares: 20 000 × 128, 5 ms
 OUTSIDE = 0.1  # share of the rows that may be outside, where that is more
 MOST_DIM = 2_000  # that pgvector's HNSW takes
 RECALL, K = 0.99, 10  # to reach, at
-PROBES = 64  # rows whose neighbours are compared
+PROBES = 128  # rows that stay outside, the newest, whose neighbours in the graph are compared
 EFS = (40, 64, 100, 160, 250, 400, 640, 1_000)  # candidates, of which the first that reach it serve
 # Memory for building, beside the numbers: links of a row, in bytes. Without enough, a build takes
 # ten times as long; with more than a server has, it ends.
@@ -41,7 +41,7 @@ def wants_graph(record: Record) -> bool:
 
 
 def build(server: Server, record: Record, progress: Progress) -> Record:
-    """Build a graph of all rows that are saved; return the record with it.
+    """Build a graph of the rows that are saved, but the newest; return the record with it.
 
     Other processes search and save meanwhile. If one of them builds already, nothing is done.
     """
@@ -51,8 +51,9 @@ def build(server: Server, record: Record, progress: Progress) -> Record:
         connection = server.connection()
         table = Table(connection, record.name, record.dim)
         _drop_graphs(table, keep=record.graph.name)
-        built_to = table.newest()
-        graph = Graph(f"{record.name}-{secrets.token_hex(2)}", built_to, table.count())
+        built_to = table.last_but(PROBES)
+        rows = table.count() - PROBES
+        graph = Graph(f"{record.name}-{secrets.token_hex(2)}", built_to, rows)
         _create(server, table, graph, progress)
         graph = _measured(server, record, graph, progress)
         with server.transaction():
@@ -136,31 +137,31 @@ def _run(
 
 
 def _measured(server: Server, record: Record, graph: Graph, progress: Progress) -> Graph:
-    """Return a graph with the fewest candidates that reach RECALL on rows of its own."""
+    """Return a graph with the fewest candidates that reach RECALL on rows that are not in it.
+
+    A graph finds its own rows, and what they are linked to, better than the neighbours of new ones.
+    """
+    nobody, last = np.empty(0, np.int64), graph.built_to
     with server.transaction(READING) as connection:
         connection.execute("SET LOCAL statement_timeout = 0")
         table = Table(connection, record.name, record.dim)
-        ids, probes = table.sample(PROBES)
-        nobody, last = np.empty(0, np.int64), graph.built_to
+        probes = table.newest(PROBES)
         nearest = []
         for done, probe in enumerate(probes):
             progress("measure recall", done, len(probes))
-            nearest.append(table.search(probe[None], K + 1, last=last, masked=nobody, graph=None))
+            nearest.append(table.search(probe[None], K, last=last, masked=nobody, graph=None).ids)
         progress("measure recall", len(probes), len(probes))
         for ef in EFS:
             graph = replace(graph, ef=ef)
-            hits = table.search(probes, K + 1, last=last, masked=nobody, graph=graph)
-            graph = replace(graph, recall=_recall(hits, nearest, ids))
+            hits = table.search(probes, K, last=last, masked=nobody, graph=graph)
+            graph = replace(graph, recall=_recall(hits.ids, np.concatenate(nearest)))
             if graph.recall >= RECALL:
                 break
     return graph
 
 
-def _recall(hits: Hits, nearest: list[Hits], ids: Ids) -> float:
-    """Return the share of the true neighbours, but for the probe itself, that were found."""
-    wanted = [
-        {*row.ids[0].tolist()} - {own, -1} for row, own in zip(nearest, ids.tolist(), strict=True)
-    ]
-    found = [{*row.tolist()} & near for row, near in zip(hits.ids, wanted, strict=True)]
-    total = sum(map(len, wanted))
-    return sum(map(len, found)) / total if total else 1.0
+def _recall(hits: Ids, nearest: Ids) -> float:
+    """Return the share of the true neighbours (n, k) that were found."""
+    pairs = zip(hits.tolist(), nearest.tolist(), strict=True)
+    found = sum(len({*hit} & {*near} - {-1}) for hit, near in pairs)
+    return found / max(1, int((nearest >= 0).sum()))

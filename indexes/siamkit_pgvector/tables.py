@@ -77,16 +77,17 @@ class Table:
         """Count the rows of (n,) ids."""
         return int(self._one(f"SELECT count(*) FROM {self.sql} WHERE id = ANY(%s)", ids.tolist()))
 
-    def newest(self) -> int:
-        """Return the largest id; 0 if there is none."""
-        return int(self._one(f"SELECT coalesce(max(id), 0) FROM {self.sql}"))
+    def last_but(self, count: int) -> int:
+        """Return the largest id below the `count` largest ones; 0 if there is none."""
+        query = f"SELECT id FROM {self.sql} ORDER BY id DESC OFFSET {count} LIMIT 1"
+        row = self._run(query).fetchone()
+        return int(row[0]) if row else 0
 
-    def sample(self, count: int) -> tuple[Ids, Vectors]:
-        """Return some rows, the same each time: (n,) ids, (n, dim) vectors."""
-        query = f"SELECT id, vector::real[] FROM {self.sql} ORDER BY hashint8(id) LIMIT {count}"
-        rows = self._run(query).fetchall()
-        vectors = np.array([row for _, row in rows], np.float32).reshape(-1, self.dim)
-        return np.array([number for number, _ in rows], np.int64), vectors
+    def newest(self, count: int) -> Vectors:
+        """Return the vectors of the largest ids, (n, dim)."""
+        query = f"SELECT vector::real[] FROM {self.sql} ORDER BY id DESC LIMIT {count}"
+        rows = [row for (row,) in self._run(query)]
+        return np.array(rows, np.float32).reshape(-1, self.dim)
 
     def graphs(self) -> list[str]:
         """Return the names of its graphs, unfinished ones too."""
