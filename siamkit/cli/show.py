@@ -23,7 +23,7 @@ COLUMNS = ["id", "gallery", "source", "region", "quality", "enrolled"]
 Examples:
   siamkit show alice
   siamkit show alice --limit 10 --json
-  siamkit show alice --limit 10 --after 412   the next ones, behind sample 412
+  siamkit show alice --limit 10 --after 1   the next ones, behind sample 1
 """
 )
 @click.argument("label")
