@@ -10,7 +10,7 @@ from typing import Any
 
 from siamkit_faiss.checksums import FileState
 from siamkit_faiss.files import replacing
-from siamkit_faiss.rows_file import Layout
+from siamkit_faiss.layout import Layout
 
 FORMAT = 2  # 1 was one FAISS index per snapshot
 

@@ -2,6 +2,8 @@
 
 A block has two: a CRC-32, and the xor of its 8-byte words, which is computed as fast as memory is
 read. A block whose checksums are None is being changed, and is not compared.
+
+numpy is imported where it computes: a command that only deletes snapshots does without it.
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 BLOCK = 1 << 20  # bytes; at least as long as a row, see blocks_of
 Sums: TypeAlias = Sequence[int | None]
@@ -68,6 +71,8 @@ class Summing:
 
     def feed(self, content: bytes | memoryview) -> None:
         """Take the next bytes of the file."""
+        import numpy as np
+
         self._bytes += len(content)
         self._rest += content
         whole = len(self._rest) // BLOCK * BLOCK
@@ -78,6 +83,8 @@ class Summing:
 
     def state(self, path: Path) -> FileState:
         """Return the state of the file, written to its end."""
+        import numpy as np
+
         if self._rest:
             self._note(np.frombuffer(bytes(self._rest), np.uint8))
             self._rest.clear()
@@ -90,6 +97,8 @@ class Summing:
 
 def blocks_of(offsets: NDArray[np.int64], size: int) -> list[int]:
     """Return the numbers of the blocks that hold `size` bytes, at most BLOCK, from each offset."""
+    import numpy as np
+
     numbers: list[int] = np.union1d(offsets // BLOCK, (offsets + size - 1) // BLOCK).tolist()
     return numbers
 
@@ -108,6 +117,8 @@ def _agree(
 
 
 def _map(path: Path) -> NDArray[np.uint8]:
+    import numpy as np
+
     return np.asarray(np.memmap(path, np.uint8, "r"))
 
 
@@ -117,6 +128,8 @@ def _crc32(block: NDArray[np.uint8]) -> int:
 
 def _xor64(block: NDArray[np.uint8]) -> int:
     """Return the xor of the 8-byte words; those after the last whole word count as one."""
+    import numpy as np
+
     end = len(block) // 8 * 8
     words = np.bitwise_xor.reduce(block[:end].view("<u8"), initial=0)
     return int(words) ^ int.from_bytes(block[end:].tobytes(), "little")

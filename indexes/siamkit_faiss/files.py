@@ -99,9 +99,11 @@ def delete_abandoned(folder: Path, prefix: str) -> None:
 def locked(path: Path, *, exclusive: bool) -> Iterator[None]:
     """Hold the lock of a file: readers share it, one who changes it in place has it alone.
 
-    Raises OSError if the file is not there.
+    Raises OSError if the file is not there, or is not a file: opening a pipe would wait for ever.
     """
     while True:
+        if path.exists() and not path.is_file():
+            raise OSError(f"{path.name} is not a file")
         handle = os.open(path, os.O_RDONLY)
         try:
             _lock(handle, exclusive=exclusive, wait=True)

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siamkit_faiss import card as cards
-from siamkit_faiss import codes, rows_file
+from siamkit_faiss import rows_file
 from siamkit_faiss.card import Card, Refused
-from siamkit_faiss.codes import Slots
 from siamkit_faiss.files import delete_abandoned, locked
 from siamkit_faiss.rows_file import open_rows
 from siamkit_faiss.snapshot import Snapshot, all_of
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from siamkit.types import Ids
+    from siamkit_faiss.codes import Slots
 
 
 def purge(folder: Path, prefix: str, ids: Ids, seq: int) -> None:
@@ -34,6 +34,9 @@ def purge(folder: Path, prefix: str, ids: Ids, seq: int) -> None:
     """
     for snapshot in all_of(folder, prefix):
         if snapshot.cursor.seq >= seq:  # it was saved without them
+            continue
+        if any(part.exists() and not part.is_file() for part in (snapshot.path, snapshot.card)):
+            snapshot.delete()
             continue
         with suppress(FileNotFoundError), locked(snapshot.path, exclusive=True):
             try:
@@ -83,6 +86,8 @@ def _erase(snapshot: Snapshot, card: Card, rows: NDArray[np.int64]) -> Card:
         marked = replace(marked, codes=replace(card.codes, file=changing))
     cards.write(snapshot.card, marked)
     if slots:
+        from siamkit_faiss import codes  # and with it FAISS, which rows alone do without
+
         codes.erase(snapshot.codes, slots)
     else:
         snapshot.codes.unlink(missing_ok=True)
@@ -94,6 +99,8 @@ def _find_codes(snapshot: Snapshot, card: Card, rows: NDArray[np.int64]) -> Slot
     """Look up the codes of rows; None if there are none, or they are damaged."""
     if not card.codes:
         return None
+    from siamkit_faiss import codes
+
     with suppress(OSError, IndexError, ValueError):
         slots = codes.find(snapshot.codes, rows, card.count)
         if card.codes.file.holds(snapshot.codes, slots.blocks_to_erase()):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,38 +18,13 @@ from numpy.typing import NDArray
 
 from siamkit_faiss.checksums import FileState, Summing, blocks_of
 from siamkit_faiss.files import BINARY, Temporary, overwrite
+from siamkit_faiss.layout import Layout
 from siamkit_faiss.segment import Segment
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
 COPIED = 1 << 22  # floats of rows that are written at once
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The places in a file of `count` rows of `dim` floats."""
-
-    count: int
-    dim: int
-
-    @property
-    def row_bytes(self) -> int:
-        return 4 * self.dim
-
-    @property
-    def ids(self) -> int:
-        """Offset of the ids."""
-        return (self.count * self.row_bytes + 7) // 8 * 8
-
-    @property
-    def erased(self) -> int:
-        """Offset of the bits of erased rows."""
-        return self.ids + 8 * self.count
-
-    @property
-    def bytes(self) -> int:
-        return self.erased + self.count // 8 + 1
 
 
 def open_rows(path: Path, layout: Layout) -> Segment:

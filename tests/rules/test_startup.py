@@ -47,7 +47,10 @@ def test_help_loads_nothing_heavy(shell):
 def test_what_compares_no_vectors_loads_no_numpy(shell):
     (shell.folder / "q.txt").write_text("hello")
     shell("enrol", "letters", "q.txt", "--as", "greeting")
-    for command, loaded in loaded_after(["list", "galleries", "forget greeting"], shell).items():
+    shell("enrol", "letters", "q.txt", "--as", "twin")
+    shell("query", "letters", "q.txt")  # saves an index
+    shell("forget", "twin", "--yes")
+    for command, loaded in loaded_after(["list", "galleries"], shell).items():
         assert not loaded & (HEAVY - {"sqlite3"}), command
 
 
