@@ -150,10 +150,11 @@ def drop_erased(store: Store) -> tuple[list[Erasure], Exception | None]:
         if is_suspect and index in _installed() and not has_server(load_backend(index)):
             _drop(store, gallery_id, index, below)
     for file in saved:
-        if file.gallery_id not in floors or floors[file.gallery_id][0] != file.backend:
+        is_of_gallery = file.gallery_id in floors and floors[file.gallery_id][0] == file.backend
+        if not is_of_gallery or (
+            file.cursor and not templates.has_change(store, file.gallery_id, file.cursor)
+        ):
             _drop(store, file.gallery_id, file.backend, None)
-        elif file.cursor and not templates.has_change(store, file.gallery_id, file.cursor):
-            _drop(store, file.gallery_id, file.backend, file.cursor.seq + 1)
     return erased, obstacle
 
 
