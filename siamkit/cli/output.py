@@ -31,6 +31,11 @@ def echo(line: str = "") -> None:
     click.echo(printable(line))
 
 
+def echo_as_is(text: str, end: str = "\n") -> None:
+    """Print text to stdout in which no name can act on the terminal: it has been made printable."""
+    click.echo(text + end, nl=False)
+
+
 def stderr(line: str, *, before: str = "") -> None:
     """Print one line to stderr, whatever its names hold.
 

@@ -10,10 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
-import click
-
 from siamkit.cli.layout import column_widths, display_width, lay_out_row, terminal_width
-from siamkit.cli.output import cell, clear_progress
+from siamkit.cli.output import cell, clear_progress, echo_as_is
 from siamkit.io.printable import json_text, printable
 
 BLOCK = 1_000  # rows printed at once; the first block sets the widths of the columns
@@ -46,7 +44,7 @@ def stream_table(
         for cells in text:
             sizes = widths if width else [*map(max, widths, map(display_width, cells))]
             lines += lay_out_row(cells, sizes, is_right)
-        click.echo("\n".join(lines))
+        echo_as_is("\n".join(lines))
 
 
 def stream_json(rows: Iterable[Row], about: Row | None = None, key: str = "") -> None:
@@ -58,9 +56,9 @@ def stream_json(rows: Iterable[Row], about: Row | None = None, key: str = "") ->
         start, end = whole[:-2], "]}"
     for block in _blocks(rows):
         lines = ",\n".join(json_text(row, ascii_only=ascii_only) for row in block)
-        click.echo(f"{start}\n{lines}", nl=False)
+        echo_as_is(f"{start}\n{lines}", end="")
         start = ","
-    click.echo(f"\n{end}" if start == "," else f"{start}{end}")
+    echo_as_is(f"\n{end}" if start == "," else f"{start}{end}")
 
 
 def _blocks(rows: Iterable[Row], size: int = BLOCK) -> Iterator[list[Row]]:

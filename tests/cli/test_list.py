@@ -89,7 +89,7 @@ def test_list_prints_the_first_page_before_it_reads_the_last(crowd, shell, monke
 
     printed = []
     monkeypatch.setattr(type(crowd.store), "fetch_all", count)
-    monkeypatch.setattr(streaming.click, "echo", lambda text, **_: printed.append(len(read)))
+    monkeypatch.setattr(streaming, "echo_as_is", lambda text, **_: printed.append(len(read)))
     streaming.stream_table(({"n": h.identity} for h in crowd.stream_identities()), ["n"])
     assert printed[0] == 1 < printed[-1]
 
