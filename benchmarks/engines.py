@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -77,14 +77,22 @@ def memory(pids: list[int]) -> int:
     processes = [psutil.Process(pid) for pid in pids]
     processes += [child for process in processes for child in process.children(recursive=True)]
     kind = "rss" if pids == [os.getpid()] else "pss"
-    return sum(getattr(process.memory_full_info(), kind) for process in processes)
+    total = 0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            total += getattr(process.memory_full_info(), kind)
+    return total
 
 
 def work_of(pids: list[int]) -> float:
     """Seconds of processor time of this process, and of a server's with all that it has started."""
     processes = {psutil.Process(), *(psutil.Process(pid) for pid in pids)}
     processes |= {child for process in processes for child in process.children(recursive=True)}
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
+    total = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:2])
+    return total
 
 
 def measure(engine: str, path: Path, count: int, folder: Path) -> dict[str, object]:
