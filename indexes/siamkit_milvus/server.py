@@ -21,7 +21,8 @@ CONNECT_SECONDS = 5.0  # until a server that does not answer counts as away
 CALL_SECONDS = 10.0  # of one call: 32 scans of a million rows without an index take 3 s
 _clients: dict[tuple[int, str], MilvusClient] = {}  # by process, too: none survives a fork
 _lock = threading.Lock()
-os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))
 
 
 class Server:
