@@ -82,7 +82,11 @@ def _drop_graphs(table: Table, *, keep: str) -> None:
     """Drop all graphs of a table but one, those that a killed process has left unfinished too."""
     for name in table.graphs():
         if name != keep:
-            table.connection.execute(f'DROP INDEX CONCURRENTLY IF EXISTS siamkit."{name}"'.encode())
+            _drop_graph(table.connection, name)
+
+
+def _drop_graph(connection: Connection[Any], name: str) -> None:
+    connection.execute(f'DROP INDEX CONCURRENTLY IF EXISTS siamkit."{name}"'.encode())
 
 
 def _create(server: Server, table: Table, graph: Graph, progress: Progress) -> None:
@@ -107,7 +111,7 @@ def _create(server: Server, table: Table, graph: Graph, progress: Progress) -> N
     except errors.DiskFull as error:  # of memory shared by parallel workers: 64 MB in a container
         if "shared memory" not in str(error):
             raise
-        _drop_graphs(table, keep="")
+        _drop_graph(connection, graph.name)  # the one in use goes on serving
         connection.execute("SET max_parallel_maintenance_workers = 0")
         _run(server, connection, statement, graph.rows, progress)
     progress("build the graph", graph.rows, graph.rows)
