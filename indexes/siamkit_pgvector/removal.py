@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 
 
 def purge(server: Server, prefix: str, ids: Ids, seq: int) -> None:
-    """Delete the rows of ids from the tables of all keys with a prefix, in one transaction."""
+    """Delete the rows of ids from the tables of all keys with a prefix, in one transaction.
+
+    A table that somebody has dropped by hand has none: its record goes, too.
+    """
     with server.transaction() as connection:
         for record in records.of_prefix(connection, prefix, lock=True):
-            deleted = Table(connection, record.name, record.dim).delete(ids)
+            table = Table(connection, record.name, record.dim)
+            if not table.is_there():
+                records.delete(connection, record.key)
+                continue
+            deleted = table.delete(ids)
             rows, purged = record.rows - deleted, max(record.purged, seq)
             records.write(connection, replace(record, rows=rows, purged=purged))
             if deleted:

@@ -54,6 +54,10 @@ class Table:
         """Drop it, if it is there."""
         self._run(f"DROP TABLE IF EXISTS {self.sql}")
 
+    def is_there(self) -> bool:
+        """Return True if the server has a table of this name."""
+        return bool(self._one("SELECT to_regclass(%s) IS NOT NULL", self.sql))
+
     def fault(self) -> str:
         """Return what is wrong with its columns, to follow its name; '' if nothing is."""
         rows = self._run(
