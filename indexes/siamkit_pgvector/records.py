@@ -130,12 +130,13 @@ def reserve(connection: Connection[Any], record: Record) -> Record:
     """Lock the record of a key, and return it; if there is none, a new one is written first."""
     values = (*astuple(record)[:_OWN], *astuple(record.graph))
     marks = ", ".join(["%s"] * len(values))
-    connection.execute(
+    query = (
         f"INSERT INTO siamkit.indexes ({_COLUMNS}, {_GRAPH}) VALUES ({marks})"
-        " ON CONFLICT (key) DO NOTHING".encode(),
-        values,
+        " ON CONFLICT (key) DO UPDATE SET key = excluded.key"  # NOTHING would not lock it
+        f" RETURNING {_COLUMNS}, {_GRAPH}"
     )
-    return read(connection, record.key, lock=True) or record
+    (row,) = connection.execute(query.encode(), values)
+    return _record(row)
 
 
 def write(connection: Connection[Any], record: Record) -> None:
@@ -155,14 +156,19 @@ def note_purge(connection: Connection[Any], key: str) -> None:
 
 
 def unswept(connection: Connection[Any], prefix: str) -> list[str]:
-    """Return the tables of which rows were purged since their last VACUUM, by keys' prefix."""
+    """Return the tables with purged rows that no VACUUM has removed yet, by keys' prefix.
+
+    The time of a VACUUM is that of its end: it keeps rows that an open view still sees, or that
+    were deleted behind it, as dead ones.
+    """
     if not of_prefix(connection, prefix):
         return []
     query = """
         SELECT i.name FROM siamkit.indexes i LEFT JOIN pg_stat_user_tables s
           ON s.schemaname = 'siamkit' AND s.relname = i.name
         WHERE starts_with(i.key, %s) AND i.purged_at IS NOT NULL
-          AND i.purged_at > coalesce(greatest(s.last_vacuum, s.last_autovacuum), '-infinity')
+          AND (i.purged_at > coalesce(greatest(s.last_vacuum, s.last_autovacuum), '-infinity')
+            OR s.n_dead_tup > 0)
         ORDER BY i.key
     """
     return [name for (name,) in connection.execute(query, (prefix,))]

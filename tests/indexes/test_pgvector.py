@@ -14,7 +14,8 @@ from siamkit.errors import IndexUnavailable
 from siamkit.host import registry
 from siamkit.store.saved_indexes import key_of, load_backend
 from siamkit.testing.index_fixtures import DIM, cursor, ids, ids_found, rows
-from siamkit_pgvector import PgVector, records, tables
+from siamkit.types import ignore_progress
+from siamkit_pgvector import PgVector, building, records, tables
 from siamkit_pgvector import index as index_module
 from siamkit_pgvector.server import Server
 
@@ -334,6 +335,50 @@ def test_what_was_purged_remains_until_the_server_vacuums(root, sql):
     sql(f"VACUUM {table_of(sql)}")
     sql("SELECT pg_stat_force_next_flush()")
     assert PgVector().remains(KEY, root=root) == ""
+
+
+def test_a_vacuum_beside_an_open_view_leaves_what_was_purged(root, sql, address):
+    saved(root)
+    with psycopg.connect(address) as view:
+        view.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        view.execute("SELECT 1")
+        PgVector().purge(KEY, ids(5), root=root, seq=2)
+        sql(f"VACUUM {table_of(sql)}")
+        sql("SELECT pg_stat_force_next_flush()")
+        assert "VACUUM" in PgVector().remains(KEY, root=root)
+
+
+def test_a_table_that_was_dropped_by_hand_hinders_no_purge(root, sql):
+    saved(root)
+    sql(f"DROP TABLE {table_of(sql)}")
+    PgVector().purge(KEY, ids(5), root=root, seq=2)
+    assert not sql("SELECT 1 FROM siamkit.indexes WHERE key = %s", (KEY,)).fetchone()
+    saved(root, seq=3)
+    assert len(load(root)[0]) == 80
+
+
+def test_without_shared_memory_the_graph_in_use_stays_while_another_is_built(
+    root, sql, monkeypatch
+):
+    monkeypatch.setattr(building, "SCANNED_FLOATS", 100)
+    index = saved(root, count=300)
+    index.build(ignore_progress)
+    query = "SELECT count(*) FROM pg_indexes WHERE tablename = %s AND indexdef LIKE '%%hnsw%%'"
+    name, counts, run = table_of(sql)[9:-1], [], building._run
+
+    def fail_first(*arguments):
+        counts.append(sql(query, (name,)).fetchone()[0])
+        if len(counts) == 1:
+            raise psycopg.errors.DiskFull("could not resize shared memory segment")
+        run(*arguments)
+
+    monkeypatch.setattr(building, "_run", fail_first)
+    index.add(ids(600)[300:], rows(600)[300:])
+    index.save(cursor(2))
+    index.build(ignore_progress)
+    assert counts == [1, 1]
+    assert sql(query, (name,)).fetchone() == (1,)
+    assert index.describe()["in_graph"] == 600 - building.PROBES
 
 
 def test_several_processes_that_save_at_once_lose_nothing(root):
