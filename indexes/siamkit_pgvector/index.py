@@ -175,8 +175,7 @@ class PgVectorIndex:
         If the server has a later change already, nothing is written: the changes are in it.
         """
         if self._spool:
-            spool, self._spool = self._spool, None
-            with spool.finishing() as table:
+            with self._spool.finishing() as table:  # else it has ended, and every call says so
                 saved = self._save(table.connection, cursor, table)
         else:
             records.create(self._server)
@@ -184,6 +183,7 @@ class PgVectorIndex:
                 saved = self._save(connection, cursor, None)
         if saved is not None:
             self._record, self._cursor, self._replaces = saved, saved.cursor, None
+            self._spool = None
             self._changes.clear()
 
     def _save(

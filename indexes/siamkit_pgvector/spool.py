@@ -19,7 +19,7 @@ class Spool:
     """The table, and the transaction that nobody else sees. Killed, it leaves nothing."""
 
     def __init__(self, server: Server, name: str, dim: int) -> None:
-        self._server, self._last = server, 0
+        self._server, self._last, self._has_ended = server, 0, False
         records.create(server)
         with server.translating():
             connection = server.connection()
@@ -29,7 +29,12 @@ class Spool:
             self._table.create()
 
     def table(self) -> Table:
-        """Return the table. Raises IndexUnavailable if the connection has broken since."""
+        """Return the table. Raises IndexUnavailable if it is gone with its transaction."""
+        if self._has_ended:
+            raise IndexUnavailable(
+                f"the table that was filled at {self._server.shown} could not be saved",
+                hint="run the same command again",
+            )
         if self._table.connection is not self._server.connection():
             raise IndexUnavailable(
                 f"the connection to {self._server.shown} broke while a table was filled",
@@ -53,10 +58,11 @@ class Spool:
 
     @contextmanager
     def finishing(self) -> Iterator[Table]:
-        """Yield the table; commit when the block ends."""
+        """Yield the table; commit when the block ends. The spool is of no use after it."""
         import psycopg
 
         table = self.table()
+        self._has_ended = True
         with self._server.translating():
             try:
                 yield table

@@ -191,6 +191,38 @@ def test_a_table_that_breaks_off_while_it_is_filled_is_an_error(root, sql, monke
     assert len(load(root)[0]) == 0
 
 
+def test_a_filled_table_that_cannot_be_committed_is_filled_again(gallery, monkeypatch, caplog):
+    monkeypatch.setattr(index_module, "SPOOL_FLOATS", 1)
+    PgVector().drop(key(gallery), root=gallery.store.index_root)
+    write = records.write
+
+    def fail(*_):
+        monkeypatch.setattr(records, "write", write)
+        raise psycopg.errors.DiskFull("could not extend file: No space left on device")
+
+    monkeypatch.setattr(records, "write", fail)
+    with sk.Workspace(gallery.root) as other:
+        assert best(other, TEXTS["sums"]) == "sums"
+        assert "could not be saved" in caplog.text
+        other.enrol("notes", "weather", "rain in the hills")
+        for text, name in ((TEXTS["sums"], "sums"), ("rain in the hills", "weather")):
+            assert best(other, text) == name
+    assert best(gallery, TEXTS["sums"]) == "sums"
+
+
+def test_a_filled_table_from_before_a_purge_is_an_error_afterwards(root, monkeypatch):
+    monkeypatch.setattr(index_module, "SPOOL_FLOATS", 100)
+    late = load(root)[0]
+    late.add(ids(80), rows(80))
+    saved(root, seq=1).close()
+    PgVector().purge(KEY, ids(5), root=root, seq=9)
+    late.save(cursor(5))
+    for work in (lambda: late.search(rows(1), 1), lambda: late.save(cursor(10))):
+        with pytest.raises(IndexUnavailable, match="could not be saved"):
+            work()
+    assert len(load(root)[0]) == 75
+
+
 ALTERED = {
     "a row": ("DELETE FROM {} WHERE id = 7", "holds 79 rows, not the 80 that were saved"),
     "a column": ("ALTER TABLE {} RENAME vector TO vectors", "has id, vectors with no vectors"),
