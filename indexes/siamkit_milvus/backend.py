@@ -54,7 +54,9 @@ class Milvus:
 
         for collection in _find(prefix, root):
             state = collection.state()
-            if state is not None:
+            if state is not None and state.has_push_before(seq):
+                collection.drop()
+            elif state is not None:
                 begun = new_record("purge", seq)
                 collection.add(begun)
                 collection.delete(ids)

@@ -209,10 +209,14 @@ class MilvusIndex:
         push = new_record("push", cursor.seq)
         self._pushes.append(push)
         collection.add(push)
-        for ids, vectors in changes.blocks():
-            collection.upsert(ids, vectors)
-        if saved is not None:
-            collection.delete(changes.removed)
+        try:
+            for ids, vectors in changes.blocks():
+                collection.upsert(ids, vectors)
+            if saved is not None:
+                collection.delete(changes.removed)
+        except IndexUnavailable:
+            self._own_state(collection)  # which says so if a deletion has dropped it meanwhile
+            raise
         last = max(int(changes.added.max(initial=0)), saved.record.last if saved else 0)
         now = collection.now()
         count = collection.count(last, now)

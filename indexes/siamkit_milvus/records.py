@@ -103,4 +103,8 @@ class State:
 
     def is_from_before(self, seq: int) -> bool:
         """True if it may hold rows that the store has deleted before the change `seq`."""
-        return self.newest < seq or any(push.seq < seq for push in self.of("push"))
+        return self.newest < seq or self.has_push_before(seq)
+
+    def has_push_before(self, seq: int) -> bool:
+        """True if a push of an older view of the store, at work or killed, may bring rows back."""
+        return any(push.seq < seq for push in self.of("push"))

@@ -212,7 +212,7 @@ def test_a_process_with_an_older_view_does_not_bring_back_what_was_forgotten(log
     log.require_equal(log.open()[0])
 
 
-def test_a_deletion_amid_a_save_drops_what_was_pushed(log, monkeypatch, address):
+def test_a_purge_amid_a_save_drops_what_was_pushed(log, monkeypatch, address):
     log.enrol(*range(1, 21))
     log.open()[0].save(log.head)
     log.enrol(21, 22)
@@ -227,7 +227,7 @@ def test_a_deletion_amid_a_save_drops_what_was_pushed(log, monkeypatch, address)
         Collection.upsert(*arguments)
 
     monkeypatch.setattr(Collection, "upsert", overtaken)
-    with pytest.raises(IndexUnavailable, match="forgotten while"):
+    with pytest.raises(IndexUnavailable, match="is not there any more"):
         late.save(view)
     assert not log.collections()
     log.require_equal(log.open()[0])
@@ -242,6 +242,17 @@ def test_a_killed_push_from_before_a_deletion_is_dropped(log):
     log.purge(3)
     log.backend.drop(log.key, root=log.folder, below=log.head.seq)
     assert not log.collections()
+
+
+def test_a_purge_drops_what_a_killed_push_has_brought_back(log):
+    log.enrol(*range(1, 21))
+    log.open()[0].save(log.head)
+    (collection,) = log.collections()
+    collection.add(new_record("push", log.head.seq))
+    log.forget(3)
+    log.purge(3)
+    assert not log.collections()
+    log.require_equal(log.open()[0])
 
 
 def test_what_others_save_and_purge_is_seen_at_once(log):
