@@ -221,13 +221,13 @@ def erase(path: Path, slots: Slots) -> None:
     zero, none = np.zeros(packer.code_size, np.uint8), np.array([-1], np.int64)
     handle = os.open(path, os.O_RDWR | BINARY)
     try:
-        for offset, place, number in zip(
-            slots.blocks.tolist(), slots.places.tolist(), slots.numbers.tolist(), strict=True
-        ):
+        for offset, place in zip(slots.blocks.tolist(), slots.places.tolist(), strict=True):
             block = np.fromfile(path, np.uint8, slots.block_bytes, offset=offset)
             packer.pack_1(zero, place, block[None])
             overwrite(handle, offset, block.data)
-            overwrite(handle, number, none.view(np.uint8).data)
+        os.fsync(handle)  # the numbers lead a repeated purge to the codes: they go last
+        for offset in slots.numbers.tolist():
+            overwrite(handle, offset, none.view(np.uint8).data)
         os.fsync(handle)
     finally:
         os.close(handle)

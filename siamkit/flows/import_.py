@@ -94,16 +94,18 @@ def import_gallery(
             for search in reversed(exported.find_calibrations):  # the newest last, as they came
                 find_calibrations.add(store, gallery, search)
         gained = find_gains(store, gallery, exported)
-        shared: dict[str, None] = {}
+        owns_elsewhere: dict[str, bool] = {}  # by label; each is asked for once
         new = done = 0
         for block in _blocks(exported):
-            shared |= _owned_elsewhere(store, gallery, block)
+            for label in dict.fromkeys(sample.identity for sample in block):
+                if label not in owns_elsewhere:
+                    owns_elsewhere[label] = incoming.is_owner(store, label, besides=gallery)
             placed = [_with_media(sample, media) for sample in block]
             vectors = exported.vectors[done : done + len(block)]
             ids = samples.insert(store, gallery, exported.encoder.fingerprint, placed, vectors)
             new, done = new + sum(i is not None for i in ids), done + len(block)
             progress(f"importing {name}", done, len(exported.vectors))
-    _note_shared([*shared])
+    _note_shared([label for label, is_shared in owns_elsewhere.items() if is_shared])
     return Imported(gallery.name, new, done - new, gained)
 
 
@@ -138,12 +140,6 @@ def find_gains(store: Store, gallery: Gallery, exported: Export) -> dict[str, in
 def _blocks(exported: Export) -> Iterator[list[NewSample]]:
     rows = exported.samples()
     return iter(lambda: [*islice(rows, SAMPLES_PER_BLOCK)], [])
-
-
-def _owned_elsewhere(store: Store, gallery: Gallery, block: Sequence[NewSample]) -> dict[str, None]:
-    """Return the identities of samples that own samples in other galleries of this store."""
-    names = dict.fromkeys(sample.identity for sample in block)
-    return {name: None for name in names if incoming.is_owner(store, name, besides=gallery)}
 
 
 def _note_shared(shared: Sequence[str]) -> None:

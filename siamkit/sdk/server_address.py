@@ -6,6 +6,7 @@ and shown without its password.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from siamkit.errors import BadInput, IndexUnavailable
 from siamkit.io.atomic import replacing
 from siamkit.io.sources import to_text
 
+log = logging.getLogger("siamkit")
 MOST_CHARACTERS = 4096  # of an address: connection strings are far shorter
 HIDDEN = "***"
 # The name ends at the first colon, the password at the last @: one may be in it, unescaped.
@@ -74,6 +76,9 @@ def writing_address(name: str, root: Path, address: str) -> Iterator[None]:
         raise BadInput(f"{variable_of(name)} is set, and has another address", hint=hint)
     path = address_file(name, root)
     before = path.read_bytes() if path.exists() else None
+    if before not in (None, address.encode()):
+        old = hide_password(before.decode("utf-8", "replace"))
+        log.warning(f"what galleries have saved at {old} stays there; delete it by hand")
     _write(path, address.encode())
     try:
         yield

@@ -233,9 +233,9 @@ class LiveIndex:
         Returns True if it was built. An obstacle is logged: the templates are in the store, and
         searches scan.
         """
-        len(self)  # catches up
-        self.save_if_due()
         try:
+            len(self)  # catches up
+            self.save_if_due()
             return build and self._save and self.store.writable and self.build(progress)
         except UNSAVED as error:
             log.warning(

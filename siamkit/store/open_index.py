@@ -30,6 +30,7 @@ class OpenIndex:
     def replace(self, index: Index) -> None:
         """Take another index, as it was saved."""
         self.index, self.applied, self.is_closed = index, index.cursor(), False
+        self.scans_until = 0.0
 
     def wants_build(self) -> bool:
         """Return True if what is saved has no structure that suits its size."""

@@ -87,7 +87,7 @@ def insert(
         identity_id, key = identity_ids[sample.identity], digest_key(sample.digest)
         content = gallery.id, identity_id, key, sample.digest, sample.region
         is_old = identity_id <= last_identity or content in added  # a new one has no other samples
-        if is_old and (row := db.execute(_SAME, content).fetchone()):
+        if is_old and (row := db.execute(SAME, content).fetchone()):
             ids.append(_mend(db, gallery, row[0], vector))
             continue
         crc32 = sample_checksum(
@@ -105,7 +105,7 @@ def insert(
     return ids
 
 
-_SAME = """
+SAME = """
 SELECT id FROM samples
 WHERE gallery_id = ? AND identity_id = ? AND digest_key = ? AND digest = ? AND region = ?
 """

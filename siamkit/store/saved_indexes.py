@@ -161,10 +161,16 @@ def drop_erased(store: Store) -> tuple[list[Erasure], Exception | None]:
 def _erase_all(store: Store, pending: Iterable[Erasure]) -> tuple[list[Erasure], Exception | None]:
     erased: list[Erasure] = []
     obstacle: Exception | None = None
+    away: set[str] = set()  # each attempt to reach a server that is away takes seconds
     for erasure in pending:
+        if erasure.index in away:
+            continue
         try:
             erase(store, erasure)
             erased.append(erasure)
+        except IndexUnavailable as error:
+            obstacle = error
+            away.add(erasure.index)
         except (OSError, SiamkitError) as error:  # SiamkitError: not installed, or a server away
             obstacle = error
     return erased, obstacle

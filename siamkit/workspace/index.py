@@ -25,7 +25,8 @@ class IndexMethods(OpenStore):
             5
         """
         opened = galleries.get(self.store, gallery)
-        return {"index": opened.index, **self.index(opened).index.describe()}
+        with self.index(opened).current() as index:  # no other thread uses it meanwhile
+            return {"index": opened.index, **index.describe()}
 
     def needs_build(self, gallery: str) -> bool:
         """Save what is due of a gallery's index; return True if `build_index` would build it.
@@ -94,7 +95,7 @@ class IndexMethods(OpenStore):
                     live.close()
                 if index is not None and index != target.index:
                     target = change(self.store, target, index)
-                rebuilt = rebuild(self.store, target, progress).index
+            rebuilt = rebuild(self.store, target, progress).index
             description = {"index": target.index, **rebuilt.describe()}
             rebuilt.close()
             return description
