@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,8 +47,10 @@ def read(snapshot: Snapshot, dim: int) -> tuple[Opened, list[str]]:
 def _map(snapshot: Snapshot, card: Card) -> Opened:
     """Map the files of a snapshot that are as its card says. Raises OSError, RuntimeError."""
     rows = open_rows(snapshot.path, card.layout)
-    mapped = codes.open_codes(snapshot.codes) if card.codes and codes.supported() else None
-    return Opened(snapshot, card, rows, mapped)
+    if card.codes and codes.supported():
+        with suppress(FileNotFoundError):  # a purge has deleted them meanwhile
+            return Opened(snapshot, card, rows, codes.open_codes(snapshot.codes))
+    return Opened(snapshot, card, rows, None)
 
 
 def save(
@@ -100,7 +102,7 @@ def _extend(opened: Opened, ids: Ids, writer: RowsWriter) -> Encoding | None:
 
 def wants_build(opened: Opened) -> bool:
     """Return True if a snapshot is large and has no codes, or has outgrown them."""
-    count, built = opened.card.count, opened.card.codes
+    count, built = len(opened.rows), opened.card.codes
     if not codes.supported() or not structure.wants_codes(count, opened.card.dim):
         return False
     return built is None or count > structure.RETRAIN * built.trained_on

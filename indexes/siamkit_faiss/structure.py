@@ -150,10 +150,12 @@ class _Trial:
 
         Those that are not among them come last.
         """
-        found = find_candidates(self.index, self.queries, MOST_CANDIDATES, nprobe, self.rows)
+        candidates_of = find_candidates(
+            self.index, self.queries, MOST_CANDIDATES, nprobe, self.rows
+        )
         places = [
             np.flatnonzero(np.isin(candidates, expected)) + 1
-            for candidates, expected in zip(found, self.expected, strict=True)
+            for candidates, expected in zip(candidates_of, self.expected, strict=True)
         ]
         present = np.sort(np.concatenate(places))
         missing = self.expected.size - len(present)

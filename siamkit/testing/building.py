@@ -47,7 +47,7 @@ def wants_build_is_bool(subject: IndexSubject) -> None:
     wants_build_is_bool,
 )
 def build_is_durable(subject: IndexSubject) -> None:
-    """What build has made is there when the index is opened again, by anyone."""
+    """A built structure is there when the index is opened again, by anyone."""
     _build(_saved(subject))
     opened = subject.open()
     seq, wants = opened.cursor().seq, _builder(opened).wants_build()

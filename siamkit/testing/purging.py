@@ -35,8 +35,10 @@ def purged_are_not_found(subject: IndexSubject) -> None:
     require(len(index) == len(REST), f"len {len(index)}, not {len(REST)}")
     index.remove(GONE)  # as the change log says, too
     index.add(NEW, rows(1, seed=3))
-    found = ids_found(index)
-    require(found == REST | {*NEW.tolist()}, f"ids {_few(found)}, after an addition of {NEW[0]}")
+    present = ids_found(index)
+    require(
+        present == REST | {*NEW.tolist()}, f"ids {_few(present)}, after an addition of {NEW[0]}"
+    )
 
 
 @rule("overwrite the row where it lies, in every file", purged_are_not_found)
@@ -68,8 +70,8 @@ def purge_may_be_repeated(subject: IndexSubject) -> None:
     with attempt("a purge that was done before"):
         for gone in (GONE, ids(0), np.array([COUNT + 7], np.int64)):
             backend.purge(subject.key("g1-"), gone, root=subject.folder, seq=7)
-    found = ids_found(subject.open())
-    require(found == REST, f"ids {_few(found)}, not 6 to {COUNT}")
+    present = ids_found(subject.open())
+    require(present == REST, f"ids {_few(present)}, not 6 to {COUNT}")
 
 
 @rule("store max(seq, saved at) with what is saved", purged_are_not_found, drop_below_keeps_newer)
@@ -100,8 +102,10 @@ def late_save_brings_nothing_back(subject: IndexSubject) -> None:
     _backend(subject).purge(subject.key("g1-"), gone, root=subject.folder, seq=9)
     index.save(cursor(6))
     subject.drop("g1-", below=9)
-    found = ids_found(subject.open())
-    require(found in (REST, set()), f"ids {_few(found)}, of which 1 to 5 and {NEW[0]} were purged")
+    present = ids_found(subject.open())
+    require(
+        present in (REST, set()), f"ids {_few(present)}, of which 1 to 5 and {NEW[0]} were purged"
+    )
     _require_no_bytes(subject, len(GONE))
 
 
@@ -116,8 +120,10 @@ def open_index_survives_purge(subject: IndexSubject) -> None:
         require(ids_found(opened) == REST, f"ids {_few(ids_found(opened))}, not 6 to {COUNT}")
     other.add(NEW, rows(1, seed=3))
     other.save(cursor(8))
-    found = ids_found(subject.open())
-    require(found == REST | {*NEW.tolist()}, f"ids {_few(found)}, after a save that added {NEW[0]}")
+    present = ids_found(subject.open())
+    require(
+        present == REST | {*NEW.tolist()}, f"ids {_few(present)}, after a save that added {NEW[0]}"
+    )
 
 
 @rule("return '' if nothing remains", purged_are_not_found)
@@ -144,10 +150,10 @@ def kill_during_purge(subject: IndexSubject) -> None:
     gone = ids(last + 1)  # it was at work on the last of them
     _backend(subject).purge(subject.key("g1-"), gone, root=subject.folder, seq=2 + last)
     index, refused = subject.load()
-    found = ids_found(index)
-    is_refused = not found and bool(refused)
-    got = f"ids {_few(found)} after 1 to {last + 1} were purged, refused {refused}"
-    require(is_refused or found == {*range(last + 2, COUNT + 1)}, got)
+    present = ids_found(index)
+    is_refused = not present and bool(refused)
+    got = f"ids {_few(present)} after 1 to {last + 1} were purged, refused {refused}"
+    require(is_refused or present == {*range(last + 2, COUNT + 1)}, got)
     _require_no_bytes(subject, last + 1)
 
 
@@ -184,7 +190,7 @@ def _parts(count: int) -> Iterator[bytes]:
         yield from (stored[start : start + PART] for start in range(0, len(stored), PART))
 
 
-def _few(found: set[int]) -> list[int]:
+def _few(present: set[int]) -> list[int]:
     """The first and the last of some ids, for a message."""
-    ordered = sorted(found)
+    ordered = sorted(present)
     return ordered if len(ordered) <= 8 else [*ordered[:6], *ordered[-2:]]

@@ -57,7 +57,7 @@ def older_save_is_ignored(subject: IndexSubject) -> None:
 
 @rule("write the whole difference from the cursor that was opened", older_save_is_ignored)
 def newer_save_completes(subject: IndexSubject) -> None:
-    """Of two processes that follow one log, the one that is further ahead completes the other."""
+    """A process that is further ahead in the same log completes what another has saved."""
     _require_shared(subject)
     subject.saved(5)
     first, second = subject.open(), subject.open()
