@@ -23,6 +23,7 @@ import json
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from mmap import mmap
 from struct import Struct
@@ -34,7 +35,7 @@ INDEXES = (  # and other b-trees that hold labels, sources or digests in any ord
     *("merged", "unknowns", "sqlite_autoindex_unknowns_1", "uploads", "sqlite_autoindex_uploads_1"),
 )
 MOST_ROWS = 2_000  # disturbed, around which it is faster to look than to go through all pages
-ATTEMPTS = 3  # to find the log empty while others write
+PAUSE_SECONDS = 0.01  # between attempts to find the log empty while others write
 REFUSED = 75  # exit code: another process is in the way, or the disk is full
 NEIGHBOURS = 4  # leaves on either side; SQLite moves rows between three leaves at a time
 DEEPEST = 20  # levels of a b-tree, as SQLite has it
@@ -202,7 +203,7 @@ def overwrite(path: str, notes: Sequence[tuple[int, int]], wait_seconds: float) 
     db = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
     db.execute("PRAGMA secure_delete = ON")
     db.execute("PRAGMA synchronous = FULL")
-    _lock_with_empty_log(db, path)
+    _lock_with_empty_log(db, path, wait_seconds)
     file = open(path, "r+b")  # noqa: SIM115 (closing it gives up SQLite's locks)
     content = mmap(file.fileno(), 0)
     database = Database(content)
@@ -216,17 +217,19 @@ def overwrite(path: str, notes: Sequence[tuple[int, int]], wait_seconds: float) 
     os._exit(0)  # closing the last connection deletes the log, even if locks were lost elsewhere
 
 
-def _lock_with_empty_log(db: sqlite3.Connection, path: str) -> None:
+def _lock_with_empty_log(db: sqlite3.Connection, path: str, wait_seconds: float) -> None:
     """Begin a transaction in which the file holds all that is stored, and nobody else writes."""
-    for _ in range(ATTEMPTS):
+    deadline = time.monotonic() + wait_seconds
+    while True:
         busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
-            break
-        db.execute("BEGIN IMMEDIATE")
-        if not os.stat(f"{path}-wal").st_size:
-            return
-        db.execute("ROLLBACK")  # another process was faster
-    raise sqlite3.OperationalError("another process is using the store")
+        if not busy:
+            db.execute("BEGIN IMMEDIATE")
+            if not os.stat(f"{path}-wal").st_size:
+                return
+            db.execute("ROLLBACK")  # another process was faster
+        if time.monotonic() >= deadline:
+            raise sqlite3.OperationalError("another process is using the store")
+        time.sleep(PAUSE_SECONDS)  # SQLite does not wait for another's checkpoint
 
 
 def _clear(db: sqlite3.Connection, database: Database) -> None:

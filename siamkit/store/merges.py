@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from siamkit.errors import BadInput, UnknownName
-from siamkit.store import identities, labels, templates
+from siamkit.store import identities, labels, templates, uploads
 from siamkit.store.checked import TIES, is_tied, sample_checksum
 from siamkit.store.database import Store, now
 
@@ -52,6 +53,7 @@ def merge(store: Store, old: str, new: str) -> Merger:
         number = _next_number(db)
         copies = _move(db, number, moving, old, target)
         identities.drop_empty(db, [source])
+    _delete_thumbnails(store, moving)
     return Merger(old, new, len(moving) - copies, copies, number)
 
 
@@ -72,7 +74,14 @@ def move(store: Store, sample_id: int, label: str) -> Merger:
         target, number = identities.ensure(db, new, now()), _next_number(db)
         copies = _move(db, number, [sample_id], row[0], target)
         identities.drop_empty(db, [row[1]])
+    _delete_thumbnails(store, [sample_id])
     return Merger(row[0], new, 1 - copies, copies, number)
+
+
+def _delete_thumbnails(store: Store, sample_ids: Sequence[int]) -> None:
+    """Delete the thumbnails of samples that may be gone; the next page draws the others again."""
+    with suppress(OSError):
+        uploads.delete_thumbnails(store, sample_ids)
 
 
 def _move(
@@ -129,6 +138,7 @@ def undo(store: Store, old: str | None = None, number: int | None = None) -> Mer
         owners = {db.execute(query, (sample_id,)).fetchone()[0] for sample_id in merged}
         moves = [_give_back(db, sample_id, number, identity_id) for sample_id in merged]
         identities.drop_empty(db, owners | {identity_id})
+    _delete_thumbnails(store, merged)
     return Merger(new, label, moves.count("moved"), moves.count("copied"), number)
 
 

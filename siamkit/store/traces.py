@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -55,6 +56,8 @@ def _overwrite(store: Store, notes: Sequence[tuple[int, int]], wait_seconds: flo
 
     Raises sqlite3.OperationalError if another process is in the way, or the disk is full.
     """
+    if not sys.executable:  # an embedded Python
+        return False
     job = {"path": str(store.file), "notes": notes, "wait_seconds": wait_seconds}
     program = [sys.executable, "-I", "-S", free_space.__file__]
     try:
@@ -90,9 +93,11 @@ def _rewrite(db: sqlite3.Connection) -> None:
 
 
 def _empty_log(db: sqlite3.Connection) -> None:
-    busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    if busy:
-        raise sqlite3.OperationalError("another process is using the store")
+    deadline = time.monotonic() + _pragma(db, "busy_timeout") / 1000
+    while db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() >= deadline:
+            raise sqlite3.OperationalError("another process is using the store")
+        time.sleep(free_space.PAUSE_SECONDS)  # SQLite does not wait for another's checkpoint
 
 
 def _bytes(db: sqlite3.Connection) -> int:

@@ -66,13 +66,13 @@ def delete_uploads(store: Store, sources: Iterable[str]) -> None:
 
 
 def _still_named(store: Store, sources: Sequence[str]) -> set[str]:
-    """Return those of some sources that a sample or an unknown has. It reads every row, once."""
+    """Return those of some sources that a sample, copy or unknown has. It reads every row, once."""
     named: set[str] = set()
     with store.read():
         for start in range(0, len(sources), SOURCES_PER_QUERY):
             part = sources[start : start + SOURCES_PER_QUERY]
             marks = ",".join("?" * len(part))
-            for table in ("samples", "unknowns"):
+            for table in ("samples", "unknowns", "merged"):
                 query = f"SELECT source FROM {table} WHERE source IN ({marks})"
                 named |= {source for (source,) in store.fetch_all(query, *part)}
     return named
@@ -115,12 +115,15 @@ def delete_thumbnails(store: Store, sample_ids: Iterable[int]) -> None:
 
 
 def sources_of(store: Store, sample_ids: Sequence[int]) -> list[str]:
-    """Return the sources of samples that are files of the store's own."""
+    """Return the files of the store's own that samples have, or copies merged into them had."""
     if not place(store, UPLOADS).is_dir():
         return []
-    query = "SELECT source FROM samples WHERE inline = 0 AND id = ?"
-    rows = [store.fetch_one(query, sample_id) for sample_id in sample_ids]
-    return [row[0] for row in rows if row and isinstance(row[0], str)]
+    query = (
+        "SELECT source FROM samples WHERE inline = 0 AND id = ?1"
+        f" UNION SELECT source FROM merged WHERE sample_id = ?1 AND {_IS_OWN}"
+    )
+    rows = [row for sample_id in sample_ids for row in store.fetch_all(query, sample_id)]
+    return [row[0] for row in rows if isinstance(row[0], str)]
 
 
 def sources_of_gallery(store: Store, gallery_id: int) -> list[str]:
@@ -128,6 +131,8 @@ def sources_of_gallery(store: Store, gallery_id: int) -> list[str]:
     query = (
         f"SELECT source FROM samples WHERE gallery_id = ?1 AND inline = 0 AND {_IS_OWN}"
         " UNION SELECT source FROM unknowns WHERE gallery_id = ?1"
+        " UNION SELECT m.source FROM merged m JOIN samples s ON s.id = m.sample_id"
+        f" WHERE s.gallery_id = ?1 AND m.{_IS_OWN}"
     )
     return [str(row[0]) for row in store.fetch_all(query, gallery_id)]
 
@@ -136,6 +141,7 @@ def named_in(db: sqlite3.Connection) -> list[str]:
     """Return the sources, relative to the store, that the rows of a database name as its own."""
     query = (
         f"SELECT source FROM samples WHERE inline = 0 AND {_IS_OWN}"
+        f" UNION SELECT source FROM merged WHERE {_IS_OWN}"
         " UNION SELECT source FROM unknowns ORDER BY source"
     )
     return [row[0] for row in db.execute(query) if OWN.fullmatch(str(row[0]))]

@@ -151,3 +151,17 @@ def test_identities_come_in_pages(ws):
 )
 def test_a_senders_name_becomes_a_plain_one(name, plain):
     assert uploads.plain_name(name) == plain
+
+
+def test_a_copy_that_was_merged_keeps_its_file_until_it_is_forgotten(ws):
+    ws.enrol_uploads("things", "ann", [("a.png", picture(1))])
+    ws.enrol_uploads("things", "bob", [("b.png", picture(1))])
+    for label in ("ann", "bob"):
+        ws.thumbnail(ws.identity(label)[0].id)
+    ws.merge("ann", "bob")
+    assert files(ws, "uploads") == ["a.png", "b.png"]  # merging can be undone
+    ws.undo_merge()
+    assert Path(ws.identity("ann")[0].source).is_file()
+    ws.merge("ann", "bob")
+    ws.forget("bob")
+    assert (files(ws, "uploads"), files(ws, "thumbnails")) == ([], [])
