@@ -63,6 +63,7 @@ def list_(
         return
     start = ["siamkit", "list", *([gallery] if gallery else []), "--limit", str(limit)]
     start += ["--search", search] if search else []
+    start += options.given_store()
     start += [f"--after={first.last}"] if first.last.startswith("-") else ["--after", first.last]
     echo(f"… and more: {join(start)}")
     if not search:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from shlex import quote
 from typing import Any
 
 import click
@@ -57,7 +58,8 @@ def show(ws: sk.Workspace, label: str, limit: int | None, after: int | None, as_
 
     stream_table(rows(), COLUMNS)
     if limit is not None and next(samples, None):
-        echo(f"… and more: {suggest('show', label)} --limit {limit} --after {last}")
+        start = " ".join([suggest("show", label), *map(quote, options.given_store())])
+        echo(f"… and more: {start} --limit {limit} --after {last}")
     else:
         galleries = count_of(len(counts), "gallery", "galleries")
         echo(f"{count_of(sum(counts.values()), 'sample')}, {galleries}")

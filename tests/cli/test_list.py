@@ -98,7 +98,7 @@ def test_list_pages_with_limit_after_and_search(crowd, shell):
     store = "--store", crowd.root
     first = shell("list", "crowd", "--limit", "2", *store).out.splitlines()
     assert first[-2:] == [
-        "… and more: siamkit list crowd --limit 2 --after 'person 00001'",
+        f"… and more: siamkit list crowd --limit 2 --store {crowd.root} --after 'person 00001'",
         f"{MANY:,} identities, {MANY:,} samples",
     ]
     second = shell("list", "crowd", "--limit", "1", "--after", "person 00001", "--json", *store)
@@ -106,7 +106,7 @@ def test_list_pages_with_limit_after_and_search(crowd, shell):
     both = shell("list", "--search", "05999", *store).out.splitlines()
     assert both[-1] == "1 identity, 2 samples, 2 galleries"
     searched = shell("list", "crowd", "--search", "Person 03", "--limit", "1", *store).out
-    assert searched.endswith("--limit 1 --search 'Person 03' --after 'person 03000'\n")
+    assert searched.endswith(f" --search 'Person 03' --store {crowd.root} --after 'person 03000'\n")
     assert shell("list", "crowd", "--search", "nobody", *store).out == "0 identities, 0 samples\n"
     whole = json.loads(shell("list", "--json", *store).out)
     assert len(whole) == MANY + 2
@@ -119,7 +119,8 @@ def test_show_pages_by_sample(crowd, shell):
     ids = [sample["id"] for sample in json.loads(last.out)["samples"]]
     assert ids == [MANY, MANY + 2]
     first = shell("show", "person 05999", "--limit", "1", *store).out.splitlines()
-    assert f"… and more: siamkit show 'person 05999' --limit 1 --after {MANY}" in first
+    more = f"siamkit show 'person 05999' --store {crowd.root} --limit 1 --after {MANY}"
+    assert f"… and more: {more}" in first
     second = shell("show", "person 05999", "--after", str(MANY), "--json", *store)
     assert [sample["id"] for sample in json.loads(second.out)["samples"]] == ids[1:]
     wrong = shell("show", "person 05999", "--after", "1", *store)

@@ -100,6 +100,7 @@ def test_vectors_errors_and_notes_are_those_of_one_process_in_order(workspace, a
     assert [place.item for place in here.regions] == [place.item for place in there.regions]
     assert described(here.errors) == described(there.errors)
     assert 70 in there.errors
+    psutil.wait_procs(worker_processes(), timeout=20)  # Ray ends them after it has answered
     assert not worker_processes()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 import siamkit as sk
 from siamkit.io.places import expand, expand_text
@@ -75,6 +76,13 @@ def workspace(command: F) -> F:
             return command(*args, ws=ws, **values)
 
     return cast(F, store(with_workspace))
+
+
+def given_store() -> list[str]:
+    """Return --store as it was given, for a command that continues this one; [] if it was not."""
+    context = click.get_current_context()
+    is_given = context.get_parameter_source("store") is ParameterSource.COMMANDLINE
+    return ["--store", str(context.params["store"])] if is_given else []
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
