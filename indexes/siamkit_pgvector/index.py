@@ -78,7 +78,7 @@ class PgVectorIndex:
         place = self._place
         with self._server.transaction(READING) as connection:
             record = records.read(connection, place.key)
-            if record is None:
+            if record is None or not record.seq:  # nothing was saved
                 return
             if record.dim != place.dim:
                 self.refused = f"table {record.name} has {record.dim}-d vectors, not {place.dim}-d"

@@ -191,9 +191,10 @@ class Server:
         elif isinstance(error, errors.QueryCanceled):
             text = f"the pgvector server at {self.shown} took too long: {line}"
             hint = "`siamkit index rebuild` builds its graph; `siamkit doctor` says if it is there"
-        elif not state or state.startswith(
-            ("08", "28", "57P", "3D")
-        ):  # connection, login, database
+        elif (state or "").startswith("28") or "authentication failed" in line:
+            text = f"the pgvector server at {self.shown} refuses the login: {line}"
+            hint = "correct the user or password in SIAMKIT_PGVECTOR or --index-address"
+        elif not state or state.startswith(("08", "57P", "3D")):  # connection, database
             text = f"the pgvector server at {self.shown} does not answer: {line}"
             hint = "start it, or give its address again, by SIAMKIT_PGVECTOR or --index-address"
         return IndexUnavailable(text, hint=hint)

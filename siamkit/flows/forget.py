@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 
-from siamkit.errors import SiamkitError
+from siamkit.errors import IndexUnavailable, SiamkitError
 from siamkit.io import unfinished
 from siamkit.store import (
     Gallery,
@@ -86,8 +86,9 @@ def _remove_traces(
     except (sqlite3.Error, OSError, SiamkitError) as error:
         obstacle = error
     if obstacle:
+        where = "on the server" if isinstance(obstacle, IndexUnavailable) else "on the disk"
         log.warning(
-            f"deleted, but traces remain on the disk: {obstacle};"
+            f"deleted, but traces remain {where}: {obstacle};"
             " the next command that opens the store tries again"
         )
 
