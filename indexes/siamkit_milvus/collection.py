@@ -107,14 +107,16 @@ class Collection:
         with self.server.client() as client:
             return int(client._get_connection().alloc_timestamp(timeout=CALL_SECONDS))
 
-    def count(self, last: int, at: int) -> int:
-        """Return the number of rows up to an id, at a time of the server or later."""
-        return int(self._query(f"{ID} <= {last}", ["count(*)"], at)[0]["count(*)"])
+    def count(self, last: int, at: int, without: Ids | None = None) -> int:
+        """Return the number of rows up to an id, at a time of the server or later.
 
-    def present(self, ids: Ids, at: int) -> Ids:
-        """Return those of (n,) ids that are there."""
-        rows = (self._query(_in(part), [ID], at) for part in _parts(ids))
-        return np.array([row[ID] for part in rows for row in part], np.int64)
+        without: ids that do not count. One query leaves them out, for rows of another save may
+        become visible between two.
+        """
+        where = f"{ID} <= {last}"
+        if without is not None and len(without):
+            where += f" and {ID} not in {without.tolist()}"
+        return int(self._query(where, ["count(*)"], at)[0]["count(*)"])
 
     def rows(self, ids: Ids, at: int) -> tuple[Ids, Vectors]:
         """Return the rows of (n,) ids that are there: (m,) ids and (m, dim) vectors."""

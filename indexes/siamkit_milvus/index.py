@@ -73,9 +73,9 @@ class MilvusIndex:
         changes, saved = self._changes, self._saved
         if saved is None:
             return changes.added_count
-        masked = changes.ids_up_to(saved.record.last)
-        hidden = len(saved.collection.present(masked, saved.time))
-        return self._count(saved) - hidden + changes.added_count
+        hidden = changes.ids_up_to(saved.record.last)
+        shown = saved.collection.count(saved.record.last, saved.time, hidden)
+        return shown + changes.added_count
 
     def cursor(self) -> Cursor:
         """Return the last change that the collection holds."""

@@ -208,7 +208,7 @@ def test_a_process_with_an_older_view_does_not_bring_back_what_was_forgotten(log
     log.purge(21)
     late.save(view)
     (collection,) = log.collections()
-    assert 21 not in collection.present(np.arange(1, 30), collection.now())
+    assert 21 not in collection.rows(np.arange(1, 30), collection.now())[0]
     log.require_equal(log.open()[0])
 
 
