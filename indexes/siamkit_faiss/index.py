@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from siamkit.sdk.nearest import merge_hits
 from siamkit.types import Cursor, Hits
 from siamkit_faiss import saving, structure
 from siamkit_faiss.additions import Additions
@@ -68,8 +69,8 @@ class FaissIndex:
         """
         bound_threads()
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        shape = (len(vectors), k)
-        parts = [(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))]
+        shape = (len(vectors), 0)
+        parts = [Hits(np.empty(shape, np.int64), np.empty(shape, np.float32))]
         for segment in self._segments():
             if within is not None:
                 scores, rows = segment.search_within(vectors, k, within)
@@ -77,9 +78,8 @@ class FaissIndex:
                 scores, rows = self._search_saved(vectors, k)
             else:
                 scores, rows = segment.search(vectors, k)
-            parts.append((scores, np.where(rows < 0, -1, segment.ids[rows])))
-        best = _ordered(*(np.concatenate(columns, axis=1) for columns in zip(*parts, strict=True)))
-        return Hits(best.ids[:, :k], best.scores[:, :k])
+            parts.append(Hits(np.where(rows < 0, -1, segment.ids[rows]), scores))
+        return merge_hits(parts, k)
 
     def due(self) -> bool:
         """Return True if saving now makes the next opening cheaper."""
@@ -150,10 +150,3 @@ class FaissIndex:
         scores = rows.score(vectors, candidates)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(scores, best, 1), np.take_along_axis(candidates, best, 1)
-
-
-def _ordered(scores: Vectors, ids: Ids) -> Hits:
-    """Sort best first, equal scores by id, padding last."""
-    by_id = np.where(ids < 0, np.iinfo(np.int64).max, ids)
-    order = np.lexsort((by_id, -scores), axis=1)
-    return Hits(np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamkit.errors import IndexUnavailable
+from siamkit.types import Hits
 from siamkit_milvus.records import Record, State, read_record
 from siamkit_milvus.server import CALL_SECONDS, Server
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from pymilvus import MilvusClient
 
     from siamkit.types import Ids, Progress, Vectors
@@ -125,10 +125,8 @@ class Collection:
         vectors = np.array([row[VECTOR] for row in rows], np.float32).reshape(len(rows), -1)
         return np.array([row[ID] for row in rows], np.int64), vectors
 
-    def search(
-        self, vectors: Vectors, k: int, last: int, at: int
-    ) -> tuple[NDArray[np.float32], Ids]:
-        """Find the k nearest up to an id: (n, k) scores and ids, padded with -inf and -1."""
+    def search(self, vectors: Vectors, k: int, last: int, at: int) -> Hits:
+        """Find the (n, k) nearest up to an id; ids are -1 at the end."""
         k = min(k, MOST_HITS)
         scores = np.full((len(vectors), k), -np.inf, np.float32)
         ids = np.full((len(vectors), k), -1, np.int64)
@@ -136,7 +134,7 @@ class Collection:
             for row, hits in enumerate(self._search(vectors[start : start + QUERIES], k, last, at)):
                 ids[start + row, : len(hits)] = [hit[ID] for hit in hits]
                 scores[start + row, : len(hits)] = [hit["distance"] for hit in hits]
-        return scores, ids
+        return Hits(ids, scores)
 
     def indexed(self) -> int:
         """Return the number of rows that the server's index holds, deleted ones included."""

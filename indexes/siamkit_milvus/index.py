@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit.errors import IndexUnavailable
+from siamkit.sdk.nearest import best_hits, merge_hits
+from siamkit.sdk.unsaved_rows import UnsavedRows
 from siamkit.types import Cursor, Hits
-from siamkit_milvus.changes import Changes, best
 from siamkit_milvus.collection import SCANNED_ROWS, Collection, create, find, name_of
 from siamkit_milvus.records import Record, State, new_record
 from siamkit_milvus.server import Server
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from siamkit.types import Ids, Progress, Vectors
 
 SAVE_AFTER = 1_000  # changes, or 5 % of what is saved if that is more
@@ -65,7 +64,7 @@ class MilvusIndex:
     def __init__(self, place: Place, saved: Saved | None) -> None:
         """Begin with what is saved, and no changes."""
         self._place, self._saved = place, saved
-        self._changes = Changes(place.folder)
+        self._changes = UnsavedRows(place.folder)
         self._pushes: list[Record] = []  # of saves that failed
         self._checked = time.monotonic()  # that the server has the rows that were saved
 
@@ -73,7 +72,7 @@ class MilvusIndex:
         changes, saved = self._changes, self._saved
         if saved is None:
             return changes.added_count
-        hidden = changes.ids_up_to(saved.record.last)
+        hidden = changes.ids(saved.record.last)
         shown = saved.collection.count(saved.record.last, saved.time, hidden)
         return shown + changes.added_count
 
@@ -99,14 +98,8 @@ class MilvusIndex:
         vectors = np.ascontiguousarray(vectors, np.float32)
         if within is not None:
             within = np.unique(within)
-        parts = [self._changes.search(vectors, k, within), self._search_saved(vectors, k, within)]
-        shape = (len(vectors), k)
-        hits = [part for part in parts if part is not None]
-        hits.append((np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64)))
-        scores, ids = (np.concatenate(columns, axis=1) for columns in zip(*hits, strict=True))
-        by_id = np.where(ids < 0, np.iinfo(np.int64).max, ids)
-        order = np.lexsort((by_id, -scores), axis=1)[:, :k]
-        return Hits(np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1))
+        added = self._changes.search(vectors, k, within)
+        return merge_hits([added, self._search_saved(vectors, k, within)], k)
 
     def due(self) -> bool:
         """Return True if saving now makes the next opening cheaper."""
@@ -174,34 +167,33 @@ class MilvusIndex:
     def _count(self, saved: Saved) -> int:
         return saved.collection.count(saved.record.last, saved.time)
 
-    def _search_saved(
-        self, vectors: Vectors, k: int, within: Ids | None
-    ) -> tuple[NDArray[np.float32], Ids] | None:
-        """Find the k best of the collection: (n, ≤ k) scores and ids; None if nothing is there."""
+    def _search_saved(self, vectors: Vectors, k: int, within: Ids | None) -> Hits:
+        """Find the best of the collection: the k of each vector are among these (n, m) hits."""
         saved = self._saved
         if saved is None or not saved.record.last or not len(vectors):
-            return None
+            shape = (len(vectors), 0)
+            return Hits(np.empty(shape, np.int64), np.empty(shape, np.float32))
         self._require_sound(saved)
         last = saved.record.last
-        hidden = self._changes.ids_up_to(last)
+        hidden = self._changes.ids(last)
         if within is not None:
             wanted = np.setdiff1d(within[within <= last], hidden)
             ids, rows = saved.collection.rows(wanted, saved.time)
-            return best(vectors @ rows.T, ids, k) if len(ids) else None
+            return best_hits(ids, vectors @ rows.T, k)
         spare = min(len(hidden), SPARE_HITS)
-        scores, ids, hidden_hits = self._visible(saved, vectors, k + spare, hidden, up_to=0)
+        hits, hidden_hits = self._visible(saved, vectors, k + spare, hidden, up_to=0)
         if hidden_hits > spare:  # ask for more, and not for what came after the save
-            scores, ids, _ = self._visible(saved, vectors, k + len(hidden), hidden, up_to=last)
-        return scores, ids
+            hits, _ = self._visible(saved, vectors, k + len(hidden), hidden, up_to=last)
+        return hits
 
     def _visible(
         self, saved: Saved, vectors: Vectors, k: int, hidden: Ids, *, up_to: int
-    ) -> tuple[NDArray[np.float32], Ids, int]:
-        """Search the collection, and mask hidden hits; also give the most that one query had."""
-        scores, ids = saved.collection.search(vectors, k, up_to, saved.time)
-        is_hidden = (ids > saved.record.last) | np.isin(ids, hidden)
-        scores[is_hidden], ids[is_hidden] = -np.inf, -1
-        return scores, ids, int(is_hidden.sum(axis=1).max())
+    ) -> tuple[Hits, int]:
+        """Search the collection, and mask hidden hits; also return the most that one query had."""
+        hits = saved.collection.search(vectors, k, up_to, saved.time)
+        is_hidden = (hits.ids > saved.record.last) | np.isin(hits.ids, hidden)
+        hits.scores[is_hidden], hits.ids[is_hidden] = -np.inf, -1
+        return hits, int(is_hidden.sum(axis=1).max())
 
     def _push(self, collection: Collection, cursor: Cursor) -> Record:
         """Write all changes to a collection, and a record of them last."""

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from siamkit.errors import IndexUnavailable
+from siamkit.sdk.nearest import merge_hits
 from siamkit.sdk.server_address import read_address
+from siamkit.sdk.unsaved_rows import UnsavedRows
 from siamkit.types import Cursor, Hits
 from siamkit_pgvector import building, records
-from siamkit_pgvector.changes import Changes, best
 from siamkit_pgvector.records import Record
 from siamkit_pgvector.server import READING, Server
 from siamkit_pgvector.spool import Spool
@@ -38,12 +39,13 @@ class Place:
     dim: int
     origin: str  # the folder of its store
     known: Callable[[Cursor], bool]
+    folder: Path  # for temporary files
 
     @classmethod
     def of(cls, key: str, dim: int, root: Path, known: Callable[[Cursor], bool]) -> Place:
         """Return that of a store. A copied folder is another one, a restored database is not."""
         folder = root.parent
-        return cls(key, dim, f"{folder.stat().st_ino:x}" if folder.exists() else "", known)
+        return cls(key, dim, f"{folder.stat().st_ino:x}" if folder.exists() else "", known, root)
 
 
 class PgVectorIndex:
@@ -58,7 +60,7 @@ class PgVectorIndex:
         self._record: Record | None = None  # as last seen
         self._cursor = Cursor()  # that the changes follow
         self._replaces: Cursor | None = None  # of another history, which the next save overwrites
-        self._changes = Changes()
+        self._changes = UnsavedRows(place.folder)
         self.refused = ""  # why what is saved cannot be used
         self._spool: Spool | None = None  # which has all rows, and `_changes` none
         self._last = 0  # the largest id that was opened or added: later ones are not of its view
@@ -100,7 +102,7 @@ class PgVectorIndex:
         return not (self._record and self._record.graph.name)
 
     def __len__(self) -> int:
-        added, masked = self._changes.added_count, self._changes.masked()
+        added, masked = self._changes.added_count, self._changes.ids()
 
         def count(table: Table) -> int:
             return (0 if self._record else table.count()) - table.count_of(masked)
@@ -142,10 +144,11 @@ class PgVectorIndex:
         within: (m,) ids to search among, exactly.
         """
         vectors = np.ascontiguousarray(vectors, np.float32)
-        masked = self._changes.masked()
-        none = Hits(np.empty((len(vectors), 0), np.int64), np.empty((len(vectors), 0), np.float32))
+        masked = self._changes.ids()
+        shape = (len(vectors), 0)
+        none = Hits(np.empty(shape, np.int64), np.empty(shape, np.float32))
         if not len(vectors):
-            return best(none.ids, none.scores, k)
+            return merge_hits([none], k)
 
         def find(table: Table) -> Hits:
             if within is not None:
@@ -154,14 +157,7 @@ class PgVectorIndex:
             return table.search(vectors, k, last=self._last, masked=masked, graph=graph)
 
         saved = self._ask(find, none)
-        added = self._changes.search(vectors, k, within)
-        if added is None:
-            return best(saved.ids, saved.scores, k)
-        return best(
-            np.concatenate([saved.ids, added.ids], axis=1),
-            np.concatenate([saved.scores, added.scores], axis=1),
-            k,
-        )
+        return merge_hits([saved, self._changes.search(vectors, k, within)], k)
 
     def due(self) -> bool:
         """Return True if saving now makes the next opening cheaper."""
@@ -217,11 +213,10 @@ class PgVectorIndex:
     def _apply(self, connection: Connection[Any], old: Record) -> Record:
         """Write the changes to the table that is there."""
         table = Table(connection, old.name, self._place.dim)
-        ids, vectors = self._changes.added()
-        deleted = table.delete(self._changes.masked())
-        if len(ids):
+        deleted = table.delete(self._changes.ids())
+        for ids, vectors in self._changes.blocks():
             table.copy(ids, vectors)
-        rows = old.rows - deleted + len(ids)
+        rows = old.rows - deleted + self._changes.added_count
         return replace(old, rows=rows, last=max(old.last, self._last))
 
     def _replace(self, connection: Connection[Any], old: Record, full: Table | None) -> Record:
@@ -230,8 +225,7 @@ class PgVectorIndex:
         if table is None:
             table = Table(connection, new_name(self._place.key), self._place.dim)
             table.create()
-            ids, vectors = self._changes.added()
-            if len(ids):
+            for ids, vectors in self._changes.blocks():
                 table.copy(ids, vectors)
         if old.name:
             Table(connection, old.name, old.dim).drop()
@@ -240,7 +234,8 @@ class PgVectorIndex:
     def _begin_spool(self) -> None:
         """Send what is in memory to a table of its own, in a transaction that `save` commits."""
         self._spool = Spool(self._server, new_name(self._place.key), self._place.dim)
-        self._spool.add(*self._changes.added())
+        for ids, vectors in self._changes.blocks():
+            self._spool.add(ids, vectors)
         self._changes.clear()
 
     def _ask(self, work: Callable[[Table], T], otherwise: T) -> T:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from siamkit.sdk.nearest import merge_hits
 from siamkit.types import Hits
-from siamkit_pgvector.changes import best
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -160,11 +160,7 @@ class Table:
         if ((hits.ids >= 0).sum(axis=1) < min(k, graph.rows)).any():  # dead or masked rows between
             return self._scan(vectors, k, where, *values)
         rest = _padded(outside, k)
-        return best(
-            np.concatenate([hits.ids, rest.ids], axis=1),
-            np.concatenate([hits.scores, rest.scores], axis=1),
-            k,
-        )
+        return merge_hits([hits, rest], k)
 
     def search_within(self, vectors: Vectors, k: int, within: Ids) -> Hits:
         """Find the k best among (m,) ids."""

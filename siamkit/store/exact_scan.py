@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from siamkit.sdk.nearest import best_hits, merge_hits
 from siamkit.store import Gallery, Store, templates
 from siamkit.types import Cursor, Hits
 
@@ -56,7 +57,8 @@ class ExactScan:
                 if within is not None:
                     is_inside = np.isin(ids, within)
                     ids, rows = ids[is_inside], rows[is_inside]
-                best = _merge(best, ids, np.asarray(vectors @ rows.T, np.float32))
+                scores = np.asarray(vectors @ rows.T, np.float32)
+                best = merge_hits([best, best_hits(ids, scores, k)], k)
         return best
 
     def due(self) -> bool:
@@ -72,26 +74,3 @@ class ExactScan:
 
     def close(self) -> None:
         """Do nothing."""
-
-
-def _merge(best: Hits, ids: Ids, scores: Vectors) -> Hits:
-    """Return the best k per row of n hits so far and of (n, m) scores of further (m,) ids.
-
-    The ids come in rising order, after those so far: a stable sort puts equal scores by id.
-    """
-    import numpy as np
-
-    k = best.ids.shape[1]
-    all_scores = np.concatenate([best.scores, scores], axis=1)
-    all_ids = np.concatenate([best.ids, np.broadcast_to(ids, scores.shape)], axis=1)
-    # Not a full sort of each block: only what reaches the k-th score so far, ties included.
-    if all_scores.shape[1] > k:
-        least = -np.partition(-all_scores, k - 1, axis=1)[:, k - 1 : k]
-        width = int((all_scores >= least).sum(axis=1).max())
-        reach = np.argsort(all_scores < least, axis=1, kind="stable")[:, :width]
-        all_scores = np.take_along_axis(all_scores, reach, axis=1)
-        all_ids = np.take_along_axis(all_ids, reach, axis=1)
-    order = np.argsort(-all_scores, axis=1, kind="stable")[:, :k]
-    return Hits(
-        np.take_along_axis(all_ids, order, axis=1), np.take_along_axis(all_scores, order, axis=1)
-    )
