@@ -101,6 +101,22 @@ def test_equal_scores_come_smaller_id_first(tmp_path):
     assert index.search(row, 4).ids.tolist() == [[1, 3, 5, 7]]
 
 
+@pytest.mark.parametrize("removed", [1, 60, 200])
+def test_a_batch_is_answered_though_its_nearest_rows_are_removed(tmp_path, removed):
+    rows, probes = unit(np.random.default_rng(4), 400), unit(np.random.default_rng(5), 12)
+    nearest = np.argsort(-(rows @ probes[0]))
+    index, _ = reopened(tmp_path)
+    index.add(np.arange(400), rows)
+    index.save(Cursor(1, f"{1:016x}"))
+    index.remove(nearest[:removed])
+    brute = Brute()
+    brute.rows = {i: rows[i] for i in sorted(nearest[removed:].tolist())}
+    wanted, scores = brute.search(probes, 250)
+    hits = index.search(probes, 250)
+    assert hits.ids.tolist() == wanted.tolist()
+    np.testing.assert_allclose(hits.scores, scores, atol=1e-6)
+
+
 def test_it_searches_where_torch_has_replaced_the_methods_of_faiss(tmp_path):
     import faiss.contrib.torch_utils  # noqa: F401  # as pytorch-metric-learning does
 
