@@ -83,16 +83,23 @@ def _create_locked(path: Path) -> tuple[Path, int]:
         os.close(handle)
 
 
-def delete_abandoned(folder: Path, prefix: str) -> None:
-    """Delete the temporary files of writers that were killed: those that can be locked."""
+def delete_abandoned(folder: Path, prefix: str) -> list[Path]:
+    """Delete the temporary files of writers that were killed: those that can be locked.
+
+    Returns those of writers that go on; none where there are no such locks.
+    """
+    in_use = []
     for path in folder.glob(f".{prefix}*"):
-        with suppress(OSError):  # in use, or gone
+        with suppress(OSError):  # gone
             handle = os.open(path, os.O_RDONLY)
             try:
                 if _lock(handle, exclusive=True, wait=False):
                     path.unlink(missing_ok=True)
+                elif sys.platform != "win32":
+                    in_use.append(path)
             finally:
                 os.close(handle)
+    return in_use
 
 
 @contextmanager

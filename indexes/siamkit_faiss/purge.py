@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def purge(folder: Path, prefix: str, ids: Ids, seq: int) -> None:
     """Erase ids from all snapshots of keys that begin with a prefix. Raises OSError.
 
-    A snapshot that is damaged, so that nothing shows what it holds, is deleted.
+    A snapshot that is damaged, so that nothing shows what it holds, is deleted. Raises
+    BlockingIOError if another process is writing one, which may hold the ids.
     """
     for snapshot in all_of(folder, prefix):
         if snapshot.cursor.seq >= seq:  # it was saved without them
@@ -45,7 +46,8 @@ def purge(folder: Path, prefix: str, ids: Ids, seq: int) -> None:
                 snapshot.delete()
         if not snapshot.path.exists():  # left by a killed writer, or deleted meanwhile
             snapshot.delete()
-    delete_abandoned(folder, prefix)
+    if delete_abandoned(folder, prefix):
+        raise BlockingIOError("another process is writing an index")
 
 
 def _purge_one(snapshot: Snapshot, ids: Ids, seq: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from siamkit.embed.pipeline import open_encoder
-from siamkit.errors import EncoderMismatch, PluginError, SiamkitError
+from siamkit.errors import EncoderMismatch, IndexUnavailable, PluginError, SiamkitError
 from siamkit.flows.checkups import Checkup
 from siamkit.flows.detectors import list_detectors
 from siamkit.flows.doctor_index import check_index
@@ -61,17 +61,24 @@ def examine(root: Path, progress: Progress = ignore_progress) -> Iterator[Checku
         return
     try:
         try:
-            finish_erasing(store)
+            obstacle = finish_erasing(store)
             if store.writable and erasures.pending(store):
-                detail = "traces of a deletion are still on the disk"
-                hint = "end the programs that have the store open, and run `siamkit doctor` again"
-                yield Checkup("deletions", False, detail, hint)
+                yield _unfinished_deletion(obstacle)
         except SiamkitError as error:
             yield Checkup("deletions", False, str(error), error.hint)
         yield _access(root)
         yield from _store(store, progress)
     finally:
         store.close()
+
+
+def _unfinished_deletion(obstacle: Exception | None) -> Checkup:
+    detail = "traces of a deletion are still on the disk"
+    hint = "end the programs that have the store open, and run `siamkit doctor` again"
+    if isinstance(obstacle, IndexUnavailable):
+        detail = f"traces of a deletion are still on a server: {obstacle}"
+        hint = obstacle.hint or "start the server, and run `siamkit doctor` again"
+    return Checkup("deletions", False, detail, hint)
 
 
 def _version(package: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -20,7 +21,8 @@ from siamkit.store import (
 )
 from siamkit.store.erasures import Erasure
 
-WAIT_SECONDS = 5.0  # for readers to finish; then the traces are left to the next command
+WAIT_SECONDS = 5.0  # for others to finish; then the traces are left to the next command
+RETRY_SECONDS = 0.1  # from one look at an index that another process is writing to the next
 log = logging.getLogger("siamkit")
 notes = logging.getLogger("siamkit.notes")
 
@@ -56,30 +58,35 @@ def _delete_files(store: Store, sources: Sequence[str], sample_ids: Sequence[int
         log.warning(f"deleted, but a file of the store remains: {error}")
 
 
-def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> None:
+def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> Exception | None:
     """Remove the traces of deletions from the disk, including those by processes since killed.
 
-    An obstacle is logged, and the rest left to the next command: the deletion itself is done.
-    wait_seconds: 0 if the deletions are those of earlier commands.
+    An obstacle is logged and returned, and the rest left to the next command: the deletion itself
+    is done. wait_seconds: 0 if the deletions are those of earlier commands.
     """
     registers = unfinished.store_register(store.root), unfinished.user_register()
     unfinished.delete_abandoned(None, *registers)
     if not store.writable:
-        return
+        return None
     with store.writing:  # two threads that rewrite the database would be in each other's way
+        deadline = time.monotonic() + wait_seconds
         erased, obstacle = saved_indexes.drop_erased(store)
+        while isinstance(obstacle, BlockingIOError) and time.monotonic() < deadline:
+            time.sleep(RETRY_SECONDS)
+            erased, obstacle = saved_indexes.drop_erased(store)
         if erased or obstacle:
-            _remove_traces(store, erased, obstacle, wait_seconds)
+            obstacle = _remove_traces(store, erased, obstacle, wait_seconds)
             if not wait_seconds:  # a process was killed that may not have deleted its files
                 uploads.sweep(store)
     if wait_seconds:
         _note_remains(store, erased)
+    return obstacle
 
 
 def _remove_traces(
     store: Store, erased: Sequence[Erasure], obstacle: Exception | None, wait_seconds: float
-) -> None:
-    """Remove the traces of deletions of which no saved index holds anything."""
+) -> Exception | None:
+    """Remove the traces of deletions of which no saved index holds anything; log an obstacle."""
     try:
         if erased or wait_seconds:  # else earlier commands have scrubbed all they could
             traces.remove(store, erased, wait_seconds=wait_seconds)
@@ -91,6 +98,7 @@ def _remove_traces(
             f"deleted, but traces remain {where}: {obstacle};"
             " the next command that opens the store tries again"
         )
+    return obstacle
 
 
 def _note_remains(store: Store, erased: Sequence[Erasure]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,38 @@ def test_half_written_files_of_killed_writers_go_too(filled):
     filled.forget(SECRET)
     assert traces(filled) == []
     assert not left.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_forget_waits_for_an_index_that_another_process_writes(filled, monkeypatch, caplog):
+    import fcntl
+
+    (vector,) = filled.pipeline("letters").encoder.embed([TEXT])
+    target = galleries.get(filled.store, "letters")
+    path = filled.root / "index" / "faiss" / f".{target.index_key}-9-{'a' * 16}.faiss.4194999"
+    path.write_bytes(vector.tobytes())
+    with path.open("rb") as written, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(written, fcntl.LOCK_EX)
+        forgotten = pool.submit(filled.forget, SECRET)
+        with pytest.raises(TimeoutError):
+            forgotten.result(timeout=1.0)
+        path.unlink()
+        forgotten.result(timeout=5.0)
+    assert traces(filled) == []
+    assert not caplog.records
+
+    filled.enrol("letters", SECRET, TEXT)
+    monkeypatch.setattr("siamkit.flows.forget.WAIT_SECONDS", 0.2)
+    path.write_bytes(vector.tobytes())
+    with path.open("rb") as written:
+        fcntl.flock(written, fcntl.LOCK_EX)
+        filled.forget(SECRET)
+        assert "another process is writing an index" in caplog.text
+        assert erasures.pending(filled.store)
+    with sk.Workspace(filled.root) as later:
+        later.query("letters", "x")
+        assert erasures.pending(later.store) == []
+    assert traces(filled) == []
 
 
 def test_labels_leave_the_free_space_between_rows(workspace):
