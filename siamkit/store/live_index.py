@@ -100,7 +100,7 @@ class LiveIndex:
             state.is_closed = True  # the next search opens it again: it may have been replaced
             raise IndexUnavailable(str(error), hint=hint) from error
         if not state.scans_until:
-            log.warning(f"{error}; gallery {gallery.name} is searched without its index")
+            log.warning(f"{error}; until it answers, the store is searched instead")
         if not state.scans:
             with suppress(IndexUnavailable):
                 state.index.close()
@@ -302,7 +302,7 @@ def rebuild(store: Store, gallery: Gallery, progress: Progress = ignore_progress
     try:
         store.create_index_root()
         backend.drop(prefix_of(store, gallery.id, backend), root=store.index_root)
-        live = LiveIndex(store, gallery, save=False)
+        live = LiveIndex(store, gallery, save=False, announce=False)
         live.save()
         live.build(progress)
     except (OSError, RuntimeError) as error:

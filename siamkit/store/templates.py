@@ -80,24 +80,6 @@ def blocks(
             yield ids, vectors
 
 
-def load_all(store: Store, gallery: Gallery) -> tuple[Ids, Vectors]:
-    """Load all templates of a gallery: (n,) int64 ids in rising order and (n, dim) float32.
-
-    They are in memory once: see `blocks` for galleries that are larger than that.
-    """
-    import numpy as np
-
-    with store.read():
-        held = count(store, gallery)
-        ids, vectors = np.empty(held, np.int64), np.empty((held, gallery.space.dim), np.float32)
-        done = 0
-        for block_ids, block in blocks(store, gallery):
-            part = slice(done, done + len(block))
-            ids[part], vectors[part] = block_ids, block
-            done += len(block)
-    return ids[:done], vectors[:done]
-
-
 def damaged(
     store: Store, gallery: Gallery, progress: Callable[[int], None] = lambda done: None
 ) -> list[int]:

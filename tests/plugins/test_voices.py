@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stored_templates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.audio_utils import mel_filter_bank, spectrogram
@@ -219,12 +220,11 @@ def test_enrol_query_verify_and_embed_again(workspace: Workspace, files):
     )
     # Pauses were cut out when it was enrolled, and are again when it is embedded again.
     from siamkit.flows.reembed import reembed
-    from siamkit.store import templates
 
     gallery = workspace.gallery("voices")
-    before = templates.load_all(workspace.store, gallery)[1]
+    before = stored_templates.load_all(workspace.store, gallery)[1]
     reembed(workspace.store, gallery, workspace.pipeline_of(gallery), encoder=None)
-    after = templates.load_all(workspace.store, workspace.gallery("voices"))[1]
+    after = stored_templates.load_all(workspace.store, workspace.gallery("voices"))[1]
     assert np.abs(before - after).max() < 1e-5
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stored_templates
 import toyindex
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import siamkit_faiss.index
 from siamkit.flows.forget import delete_gallery, finish_erasing, forget
-from siamkit.store import Store, erasures, galleries, samples, saved_indexes, templates
+from siamkit.store import Store, erasures, galleries, samples, saved_indexes
 from siamkit.store.backup import copy_database
 from siamkit.store.galleries import GalleryEncoder
 from siamkit.store.live_index import LiveIndex
@@ -193,7 +194,7 @@ class Histories(RuleBasedStateMachine):
             enrolled = samples.of_gallery(process.store, self.gallery(who))
             pairs = [(int(s.identity[-1]), int(s.source[:-2])) for s in enrolled]
             assert sorted(pairs) == sorted(self.model)
-            ids, vectors = templates.load_all(process.store, self.gallery(who))
+            ids, vectors = stored_templates.load_all(process.store, self.gallery(who))
             hits = process.live.search(probe[None], 200)
             there = hits.ids[0] >= 0
             assert sorted(hits.ids[0][there].tolist()) == ids.tolist()

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stored_templates
 from sqlite_utils import Database
 
 from siamkit.errors import StoreError
 from siamkit.flows.forget import forget
-from siamkit.store import Store, galleries, health, labels, merges, samples, templates
+from siamkit.store import Store, galleries, health, labels, merges, samples
 from siamkit.store.database import APPLICATION_ID
 from siamkit.store.migrations import migrations
 from siamkit.store.samples import NewSample
@@ -60,7 +61,7 @@ def test_samples_templates_and_mergers_are_as_they_were(old):
     assert [(s.id, s.identity, s.source) for s in samples.of_gallery(store, gallery)] == [
         (1, "anna", "1.x"), (2, "anna", "2.x"), (4, "bob", "4.x"),
     ]  # fmt: skip
-    assert len(templates.load_all(store, gallery)[0]) == 3
+    assert len(stored_templates.load_all(store, gallery)[0]) == 3
     assert all(not health.faults(store, check) for check in health.CHECKS)
     assert store.fetch_one("PRAGMA foreign_keys") == (1,)
     assert merges.undo(store).new == "carl"

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import stored_templates
 from toyindex import Depot
 
 import siamkit as sk
@@ -80,7 +81,7 @@ def test_a_small_gallery_is_scanned_while_the_server_is_away(notes, depot, monke
     monkeypatch.setattr(live_index, "RETRY_SECONDS", 0.0)
     with sk.Workspace(notes.root) as later:
         assert [best(later, text) for text in TEXTS.values()] == list(TEXTS)
-        assert caplog.text.count("gallery notes is searched without its index") == 1
+        assert caplog.text.count("until it answers, the store is searched instead") == 1
         assert later.index_stats("notes")["structure"] == "scan of the store"
         assert later.enrol("notes", "anna", "a new one").status == "enrolled"
         assert best(later, "a new one") == "anna"
@@ -98,7 +99,9 @@ def test_a_server_that_dies_while_it_is_used_is_done_without(notes, depot, monke
 
     monkeypatch.setattr(Depot.index, "search", fail)
     assert best(notes, "one and one") == "sums"
-    assert "the depot has burnt down; gallery notes is searched without its index" in caplog.text
+    assert (
+        "the depot has burnt down; until it answers, the store is searched instead" in caplog.text
+    )
 
 
 def test_a_large_gallery_is_not_scanned(notes, shell, depot, monkeypatch):
@@ -141,7 +144,7 @@ def test_a_scan_answers_as_brute_force_does(workspace, monkeypatch, tmp_path, k,
     list(workspace.add_templates("letters", [f"row {n}" for n in range(250)], vectors))
     monkeypatch.setattr(templates, "ROWS_PER_BLOCK", 30)
     twin, _ = Brute().open("g1-s1", 64, root=tmp_path, known=lambda _: True)
-    twin.add(*templates.load_all(workspace.store, gallery))
+    twin.add(*stored_templates.load_all(workspace.store, gallery))
     probes = np.concatenate([vectors[:3], vectors[200:203] + 0.1])
     hits = ExactScan(workspace.store, gallery).search(probes, k, within=within)
     wanted = twin.search(probes, k, within=within)

@@ -7,6 +7,7 @@ import sqlite3
 
 import numpy as np
 import pytest
+import stored_templates
 
 from siamkit import BadInput, EncoderMismatch, StoreError
 from siamkit.store import Store, galleries, labels, samples, templates
@@ -47,7 +48,7 @@ def test_an_enrolment_comes_back_as_it_went_in(tmp_path):
     store = Store(tmp_path)
     enrolled = samples.of_label(store, "anna")
     assert [(s.id, s.gallery, s.source, s.quality) for s in enrolled] == [(ids[0], "g", "1.x", 0.5)]
-    _, vectors = templates.load_all(store, target)
+    _, vectors = stored_templates.load_all(store, target)
     np.testing.assert_array_equal(vectors, unit(1, 2))
     assert galleries.get(store, "g") == target
 

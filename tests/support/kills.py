@@ -213,8 +213,9 @@ def _examine(rounds: Round) -> None:
 
 def _examine_gallery(ws: object, rounds: Round) -> None:
     import numpy as np
+    from stored_templates import load_all
 
-    from siamkit.store import galleries, labels, templates
+    from siamkit.store import galleries, labels
 
     tally, store = rounds.tally, ws.store
     gallery = galleries.get(store, "letters")
@@ -223,7 +224,7 @@ def _examine_gallery(ws: object, rounds: Round) -> None:
     rounds.alive |= held
     if store.connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
         tally.inconsistent.append("integrity_check")
-    ids, vectors = templates.load_all(store, gallery)
+    ids, vectors = load_all(store, gallery)
     if len(ids) != galleries.count(store, gallery)[1]:
         tally.inconsistent.append("a sample without a template")
     live = ws.index(gallery)
