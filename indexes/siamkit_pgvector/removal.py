@@ -43,8 +43,9 @@ def remains(server: Server, prefix: str) -> str:
     tables = ", ".join(f'siamkit."{name}"' for name in names)
     return (
         f"deleted vectors stay in the files of the pgvector server at {server.shown} until"
-        f' PostgreSQL vacuums {tables}, by itself or by `VACUUM siamkit."{names[0]}"`,'
-        " and in its write-ahead log until that is recycled"
+        f' PostgreSQL vacuums {tables}, by itself or by `VACUUM siamkit."{names[0]}"`, or'
+        " `siamkit index rebuild` fills another table; and in its write-ahead log until that is"
+        " recycled"
     )
 
 

@@ -6,7 +6,7 @@ import click
 
 import siamkit as sk
 from siamkit.cli import options
-from siamkit.cli.output import echo, emit_json, print_rows
+from siamkit.cli.output import count_of, echo, emit_json, print_rows
 from siamkit.cli.progress import steps
 from siamkit.cli.spellings import Group
 
@@ -75,7 +75,7 @@ def rebuild(
         rows.append({"gallery": name, **index_stats})
         if not as_json:
             templates, structure = index_stats["templates"], index_stats["structure"]
-            echo(f"{name}: {templates:,} templates, {structure}")
+            echo(f"{name}: {count_of(int(templates), 'template')}, {structure}")
     if as_json:
         emit_json(rows)
 

@@ -56,8 +56,8 @@ def read_address(name: str, root: Path) -> str:
     if not address:
         raise IndexUnavailable(
             f"the address of the {name} server is not known",
-            hint=f"set {variable_of(name)}, or give it once:"
-            " `siamkit index rebuild GALLERY --index-address ADDRESS`",
+            hint=f"set {variable_of(name)}, or give `--index-address ADDRESS` once, to"
+            " `siamkit galleries create` or `siamkit index rebuild GALLERY`",
         )
     return address
 
