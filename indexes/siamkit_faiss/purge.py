@@ -60,7 +60,7 @@ def _purge_one(snapshot: Snapshot, ids: Ids, seq: int) -> None:
     was_killed = bool(card.rows.changing() or (card.codes and card.codes.file.changing()))
     rows = segment.numbers_of(ids) if was_killed else segment.find(ids)
     if len(rows):
-        card = _erase(snapshot, card, rows)
+        card = _erase(snapshot, card, rows, some_are_erased=was_killed)
     elif was_killed:
         card = _renewed(snapshot, card)
     cards.write(snapshot.card, replace(card, purged=max(card.purged, seq)))
@@ -76,12 +76,16 @@ def _with_sound_codes(snapshot: Snapshot, card: Card) -> Card:
     return replace(card, codes=None)
 
 
-def _erase(snapshot: Snapshot, card: Card, rows: NDArray[np.int64]) -> Card:
+def _erase(
+    snapshot: Snapshot, card: Card, rows: NDArray[np.int64], *, some_are_erased: bool
+) -> Card:
     """Overwrite rows and their codes; return the card with their new checksums."""
     blocks = rows_file.blocks_to_erase(card.layout, rows)
     if not card.rows.holds(snapshot.path, blocks):
         raise Refused("is damaged")
     slots = _find_codes(snapshot, card, rows)
+    if slots and len(slots.places) < len(rows) and not some_are_erased:
+        slots = None  # damaged: which codes are those of the rows is not known
     marked = replace(card, rows=card.rows.without(blocks), codes=None)
     if card.codes and slots:
         changing = card.codes.file.without(slots.blocks_to_erase())

@@ -90,6 +90,18 @@ def test_codes_of_purged_rows_are_erased(saved, rows):
             assert not packer.unpack_1(block[None], int(place)).any()
 
 
+def test_codes_are_deleted_if_one_of_a_purged_row_is_missing(saved, rows):
+    files = list((saved / "faiss").glob("*.codes"))
+    for file in files:
+        slots = codes.find(file, np.array([699]), COUNT)
+        with file.open("r+b") as opened_file:
+            opened_file.seek(int(slots.numbers[0]))
+            opened_file.write(np.array([300], np.int64).tobytes())  # of another row
+    purge(saved)
+    assert not any(file.exists() for file in files)
+    require_purged(saved, rows)
+
+
 def test_what_was_purged_counts_as_saved_then(saved):
     purge(saved)
     Faiss().drop("g1-", root=saved, below=SEQ)
