@@ -594,8 +594,8 @@ class Purges(Protocol):
 
         On return no file holds anything of their vectors; absent ids are ignored, so that a purge
         may be repeated. seq: the change that removed the last of them. What was purged counts as
-        saved at `seq` for `drop`. Raises OSError; BlockingIOError if another process is writing
-        what may hold them: then `forget` repeats it for 5 s.
+        saved at `seq` for `drop`. Raises OSError; BlockingIOError while something is being
+        written that may hold them: then `forget` repeats it for 5 s.
         """
         ...
 

@@ -33,6 +33,11 @@ class Additions:
     def __len__(self) -> int:
         return sum(map(len, self.segments()))
 
+    @property
+    def has_file(self) -> bool:
+        """True once rows were moved to the file. A deletion waits until it is saved."""
+        return self._writer is not None
+
     def segments(self) -> list[Segment]:
         """Return the rows, those in the file and those in memory, without empty parts."""
         return [part for part in (self._spooled, self._gathered()) if len(part.ids)]

@@ -85,6 +85,8 @@ class FaissIndex:
         """Return True if saving now makes the next opening cheaper."""
         if not self._opened:
             return len(self._additions) > 0
+        if self._additions.has_file:
+            return True
         return self._changed() > max(SAVE_AFTER, len(self._opened.rows.ids) // 20)
 
     def save(self, cursor: Cursor) -> None:

@@ -17,7 +17,7 @@ from siamkit_faiss import rows_file
 from siamkit_faiss.card import Card, Refused
 from siamkit_faiss.files import delete_abandoned, locked
 from siamkit_faiss.rows_file import open_rows
-from siamkit_faiss.snapshot import Snapshot, all_of
+from siamkit_faiss.snapshot import Snapshot, all_of, may_hold
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ def purge(folder: Path, prefix: str, ids: Ids, seq: int) -> None:
     """Erase ids from all snapshots of keys that begin with a prefix. Raises OSError.
 
     A snapshot that is damaged, so that nothing shows what it holds, is deleted. Raises
-    BlockingIOError if another process is writing one, which may hold the ids.
+    BlockingIOError while one is being written that may hold the ids.
     """
     for snapshot in all_of(folder, prefix):
         if snapshot.cursor.seq >= seq:  # it was saved without them
@@ -46,7 +46,7 @@ def purge(folder: Path, prefix: str, ids: Ids, seq: int) -> None:
                 snapshot.delete()
         if not snapshot.path.exists():  # left by a killed writer, or deleted meanwhile
             snapshot.delete()
-    if delete_abandoned(folder, prefix):
+    if any(may_hold(path, seq) for path in delete_abandoned(folder, prefix)):
         raise BlockingIOError("another process is writing an index")
 
 
@@ -63,7 +63,8 @@ def _purge_one(snapshot: Snapshot, ids: Ids, seq: int) -> None:
         card = _erase(snapshot, card, rows, some_are_erased=was_killed)
     elif was_killed:
         card = _renewed(snapshot, card)
-    cards.write(snapshot.card, replace(card, purged=max(card.purged, seq)))
+    if len(rows) or was_killed or card.purged < seq:
+        cards.write(snapshot.card, replace(card, purged=max(card.purged, seq)))
 
 
 def _with_sound_codes(snapshot: Snapshot, card: Card) -> Card:

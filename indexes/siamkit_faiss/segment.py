@@ -8,6 +8,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from siamkit.sdk.nearest import best_hits
+
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
@@ -84,12 +86,12 @@ class Segment:
         scores, rows = _scan(queries, self.vectors, k + min(self.masked, SPARE), None)
         is_masked = (rows >= 0) & ~self.are_live(rows)
         scores[is_masked], rows[is_masked] = -np.inf, -1
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        scores, rows = np.take_along_axis(scores, best, 1), np.take_along_axis(rows, best, 1)
-        few = (rows >= 0).sum(axis=1) < min(k, len(self))
+        hits = best_hits(rows, scores, k)
+        few = (hits.ids >= 0).sum(axis=1) < min(k, len(self))
         if few.any():
-            scores[few], rows[few] = _scan(queries[few], self.vectors, k, self.selector())
-        return scores, rows
+            rescanned = _scan(queries[few], self.vectors, k, self.selector())
+            hits.scores[few], hits.ids[few] = rescanned
+        return hits.scores, hits.ids
 
     def search_within(
         self, queries: Vectors, k: int, ids: Ids

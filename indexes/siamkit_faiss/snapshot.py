@@ -77,6 +77,14 @@ def all_of(folder: Path, prefix: str) -> list[Snapshot]:
     )
 
 
+def may_hold(temporary: Path, seq: int) -> bool:
+    """Return True if a file that is being written may hold rows that the change `seq` removed."""
+    name = temporary.name[1:].rpartition(".")[0]  # see files.Temporary
+    if match := _NAME.fullmatch(name):
+        return int(match["seq"]) < seq and not name.endswith(CARD)
+    return True  # additions that are not saved yet
+
+
 def drop(folder: Path, prefix: str, below: int | None = None) -> None:
     """Delete the snapshots of keys that begin with a prefix, saved before the change `below`.
 

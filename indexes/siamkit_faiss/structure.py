@@ -41,10 +41,11 @@ ROUNDS = 6  # of k-means
 RETRAIN = 2  # growth of the index after which it is built again
 ENCODED = 1 << 16  # rows that are encoded at once
 K = 10
-# Exact scores per query. The larger a gallery, the more rows share a code: of 10 million faces,
-# 1 000 candidates have 0.97 of the nearest, whatever lists are scanned, and 10 000 have 0.998.
-LEAST_CANDIDATES, MOST_CANDIDATES = 2 * K, (1_000, 10_000)
-MOST_SHARE = 0.01  # of the rows, within MOST_CANDIDATES
+# Exact scores per query: up to MOST_CANDIDATES, or a share of the rows if that is more, below
+# MOST_OF_LARGE. The larger a gallery, the more rows share a code: of 10 million faces, 1 000
+# candidates have 0.97 of the nearest, whatever lists are scanned, and 10 000 have 0.998.
+LEAST_CANDIDATES, MOST_CANDIDATES = 2 * K, 1_000
+MOST_SHARE, MOST_OF_LARGE = 0.01, 10_000
 EXACT_COST = 200  # codes that are scanned in the time of one exact score, of a row out of cache
 LADDER, LADDER_STEPS = 1.25, 20  # from 1/87 of the lists on
 
@@ -151,8 +152,7 @@ class _Trial:
     @property
     def most(self) -> int:
         """The most candidates to try."""
-        few, many = MOST_CANDIDATES
-        return min(many, max(few, int(MOST_SHARE * len(self.rows))))
+        return max(MOST_CANDIDATES, min(MOST_OF_LARGE, int(MOST_SHARE * len(self.rows))))
 
     def ranks(self, nprobe: int) -> NDArray[np.int64]:
         """Return the place of each expected row among the candidates, from 1 on; sorted.

@@ -110,19 +110,24 @@ class Collection:
     def count(self, last: int, at: int, without: Ids | None = None) -> int:
         """Return the number of rows up to an id, at a time of the server or later.
 
-        without: ids that do not count. One query leaves them out, for rows of another save may
-        become visible between two.
+        without: ids that do not count. One query leaves them out if they fit into a filter: rows of
+        another save may become visible between two.
         """
-        where = f"{ID} <= {last}"
-        if without is not None and len(without):
-            where += f" and {ID} not in {without.tolist()}"
+        up_to = f"{ID} <= {last}"
+        if without is None or not len(without):
+            return self._count(up_to, at)
+        if len(without) <= IDS:
+            return self._count(f"{up_to} and {ID} not in {without.tolist()}", at)
+        return self._count(up_to, at) - sum(self._count(_in(p), at) for p in _parts(without))
+
+    def _count(self, where: str, at: int) -> int:
         return int(self._query(where, ["count(*)"], at)[0]["count(*)"])
 
     def rows(self, ids: Ids, at: int) -> tuple[Ids, Vectors]:
-        """Return the rows of (n,) ids that are there: (m,) ids and (m, dim) vectors."""
+        """Return the rows of (n,) ids that are there: (m,) ids, (m, dim) vectors; (0,) for none."""
         parts = [self._query(_in(part), [ID, VECTOR], at) for part in _parts(ids, ROWS)]
         rows = [row for part in parts for row in part]
-        vectors = np.array([row[VECTOR] for row in rows], np.float32).reshape(len(rows), -1)
+        vectors = np.array([row[VECTOR] for row in rows], np.float32)
         return np.array([row[ID] for row in rows], np.int64), vectors
 
     def search(self, vectors: Vectors, k: int, last: int, at: int) -> Hits:

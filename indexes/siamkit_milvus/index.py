@@ -169,17 +169,17 @@ class MilvusIndex:
 
     def _search_saved(self, vectors: Vectors, k: int, within: Ids | None) -> Hits:
         """Find the best of the collection: the k of each vector are among these (n, m) hits."""
-        saved = self._saved
+        saved, shape = self._saved, (len(vectors), 0)
+        nothing = Hits(np.empty(shape, np.int64), np.empty(shape, np.float32))
         if saved is None or not saved.record.last or not len(vectors):
-            shape = (len(vectors), 0)
-            return Hits(np.empty(shape, np.int64), np.empty(shape, np.float32))
+            return nothing
         self._require_sound(saved)
         last = saved.record.last
         hidden = self._changes.ids(last)
         if within is not None:
             wanted = np.setdiff1d(within[within <= last], hidden)
             ids, rows = saved.collection.rows(wanted, saved.time)
-            return best_hits(ids, vectors @ rows.T, k)
+            return best_hits(ids, vectors @ rows.T, k) if len(ids) else nothing
         spare = min(len(hidden), SPARE_HITS)
         hits, hidden_hits = self._visible(saved, vectors, k + spare, hidden, up_to=0)
         if hidden_hits > spare:  # ask for more, and not for what came after the save

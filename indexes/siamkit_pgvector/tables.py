@@ -43,11 +43,16 @@ class Table:
         return f'siamkit."{self.name}"'
 
     def create(self) -> None:
-        """Create it, empty. Vectors lie in its pages, not beside them, where one fits into one."""
+        """Create it, empty. Vectors lie in its pages, not beside them, where one fits into one.
+
+        A VACUUM clears graphs too: PostgreSQL would leave them as they are, with what was deleted,
+        where less than 2 % of the pages have dead rows.
+        """
         storage = "STORAGE PLAIN" if self.dim <= IN_PAGE else ""
         self._run(
             f"CREATE TABLE {self.sql}"
             f" (id bigint PRIMARY KEY, vector vector({self.dim}) {storage} NOT NULL)"
+            " WITH (vacuum_index_cleanup = on)"
         )
 
     def drop(self) -> None:

@@ -68,16 +68,17 @@ def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> Exception | No
     unfinished.delete_abandoned(None, *registers)
     if not store.writable:
         return None
-    with store.writing:  # two threads that rewrite the database would be in each other's way
-        deadline = time.monotonic() + wait_seconds
-        erased, obstacle = saved_indexes.drop_erased(store)
-        while isinstance(obstacle, BlockingIOError) and time.monotonic() < deadline:
-            time.sleep(RETRY_SECONDS)
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        with store.writing:  # two threads that rewrite the database would be in each other's way
             erased, obstacle = saved_indexes.drop_erased(store)
-        if erased or obstacle:
-            obstacle = _remove_traces(store, erased, obstacle, wait_seconds)
-            if not wait_seconds:  # a process was killed that may not have deleted its files
-                uploads.sweep(store)
+            if not isinstance(obstacle, BlockingIOError) or time.monotonic() > deadline:
+                if erased or obstacle:
+                    obstacle = _remove_traces(store, erased, obstacle, wait_seconds)
+                    if not wait_seconds:  # a process was killed that may not have deleted its files
+                        uploads.sweep(store)
+                break
+        time.sleep(RETRY_SECONDS)
     if wait_seconds:
         _note_remains(store, erased)
     return obstacle

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def best_hits(ids: Ids, scores: Vectors, k: int) -> Hits:
-    """Return the k best of (n, m) scores as (n, k) hits: best first, equal scores by id.
+    """Return the k ≥ 1 best of (n, m) scores as (n, k) hits: best first, equal scores by id.
 
     ids: (n, m), or (m,) for all rows; -1 where there is none, whose score is -inf. They end each
     row of hits, also where m is less than k.
@@ -21,24 +21,25 @@ def best_hits(ids: Ids, scores: Vectors, k: int) -> Hits:
     import numpy as np
 
     ids = np.broadcast_to(ids, scores.shape)
-    if scores.shape[1] > 2 * k:  # sort only what reaches the k-th score of any row, ties included
-        least = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
-        columns = np.flatnonzero((scores >= least).any(axis=0))
-        ids, scores = ids[:, columns], scores[:, columns]
+    if scores.shape[1] > 2 * k:  # sort only what reaches the k-th score of its row, ties included
+        places = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+        least = np.take_along_axis(scores, places[:, -1:], axis=1)
+        width = int((scores >= least).sum(axis=1).max(initial=k))
+        if width > k:
+            places = np.argpartition(-scores, width - 1, axis=1)[:, :width]
+        ids = np.take_along_axis(ids, places, axis=1)
+        scores = np.take_along_axis(scores, places, axis=1)
     by_id = np.where(ids < 0, np.iinfo(np.int64).max, ids)
     order = np.lexsort((by_id, -scores), axis=1)[:, :k]
-    hits = Hits(np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1))
     missing = ((0, 0), (0, k - order.shape[1]))
-    if not missing[1][1]:
-        return hits
     return Hits(
-        np.pad(hits.ids, missing, constant_values=-1),
-        np.pad(hits.scores, missing, constant_values=-np.inf),
+        np.pad(np.take_along_axis(ids, order, axis=1), missing, constant_values=-1),
+        np.pad(np.take_along_axis(scores, order, axis=1), missing, constant_values=-np.inf),
     )
 
 
 def merge_hits(parts: Sequence[Hits], k: int) -> Hits:
-    """Return the (n, k) best of the hits that several searches gave for the same n vectors."""
+    """Return the (n, k) best, k ≥ 1, of what several searches gave for the same n vectors."""
     import numpy as np
 
     ids = np.concatenate([part.ids for part in parts], axis=1)

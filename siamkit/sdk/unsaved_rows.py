@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -59,12 +60,19 @@ class UnsavedRows:
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add (n, dim) vectors under (n,) distinct ids, in place of what they had."""
+        if not len(ids):
+            return
         self._drop_added(ids)
         self.removed = np.setdiff1d(self.removed, ids)
         if self._blocks and len(self._blocks[-1][0]) + len(ids) <= SMALL_BLOCK:
-            last_ids, last_rows = self._blocks.pop()
-            ids, vectors = np.concatenate([last_ids, ids]), np.concatenate([last_rows, vectors])
-        self._blocks.append((np.array(ids, np.int64), self._stored(vectors)))
+            last_ids, last_rows = self._blocks[-1]
+            joined = np.concatenate([last_ids, ids]), np.concatenate([last_rows, vectors])
+            self._blocks[-1] = joined
+            return
+        if self._blocks:
+            last_ids, last_rows = self._blocks[-1]
+            self._blocks[-1] = last_ids, self._moved(last_rows)
+        self._blocks.append((np.array(ids, np.int64), np.array(vectors, np.float32)))
 
     def remove(self, ids: Ids) -> None:
         """Remove (n,) ids, added before or saved."""
@@ -96,19 +104,25 @@ class UnsavedRows:
         for place, (added, rows) in enumerate(self._blocks):
             if len(ids) and ids.min() <= added.max() and ids.max() >= added.min():
                 remains = ~np.isin(added, ids)
-                self._blocks[place] = added[remains], rows[remains]
+                if not remains.all():
+                    self._blocks[place] = added[remains], rows[remains]
         self._blocks = [block for block in self._blocks if len(block[0])]
 
-    def _stored(self, vectors: Vectors) -> Vectors:
-        """Copy vectors: into memory, or into a file that has no name and ends with the process."""
+    def _moved(self, rows: Vectors) -> Vectors:
+        """Move the rows of a full block to a file that ends with the process, if memory is used up.
+
+        They stay in memory if the disk does not take them.
+        """
         in_memory = sum(rows.size for _, rows in self._blocks if not isinstance(rows, np.memmap))
-        if in_memory + vectors.size <= MEMORY_FLOATS:
-            return np.array(vectors, np.float32)
-        if self._file is None:
-            folder = self._folder if self._folder.is_dir() else None
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - until `clear`
-        start = self._file.seek(0, 2)
-        self._file.write(np.ascontiguousarray(vectors, np.float32).data)
-        self._file.flush()
-        file: Any = self._file
-        return np.memmap(file, np.float32, "r", offset=start, shape=vectors.shape)
+        if in_memory <= MEMORY_FLOATS or isinstance(rows, np.memmap):
+            return rows
+        with suppress(OSError):
+            if self._file is None:
+                folder = self._folder if self._folder.is_dir() else None
+                self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - until `clear`
+            start = self._file.seek(0, 2)
+            self._file.write(np.ascontiguousarray(rows).data)
+            self._file.flush()
+            file: Any = self._file
+            return np.memmap(file, np.float32, "r", offset=start, shape=rows.shape)
+        return rows

@@ -100,7 +100,9 @@ class LiveIndex:
             state.is_closed = True  # the next search opens it again: it may have been replaced
             raise IndexUnavailable(str(error), hint=hint) from error
         if not state.scans_until:
-            log.warning(f"{error}; until it answers, the store is searched instead")
+            log.warning(
+                f"{error}; until that is mended, gallery {gallery.name} is searched in the store"
+            )
         if not state.scans:
             with suppress(IndexUnavailable):
                 state.index.close()

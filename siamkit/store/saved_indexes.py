@@ -171,8 +171,8 @@ def _erase_all(store: Store, pending: Iterable[Erasure]) -> tuple[list[Erasure],
         except IndexUnavailable as error:
             obstacle = error
             away.add(erasure.index)
-        except (OSError, SiamkitError) as error:  # SiamkitError: not installed, or a server away
-            obstacle = error
+        except (OSError, SiamkitError) as error:  # SiamkitError: not installed
+            obstacle = obstacle if isinstance(obstacle, IndexUnavailable) else error
     return erased, obstacle
 
 

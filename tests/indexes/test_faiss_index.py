@@ -117,6 +117,17 @@ def test_a_batch_is_answered_though_its_nearest_rows_are_removed(tmp_path, remov
     np.testing.assert_allclose(hits.scores, scores, atol=1e-6)
 
 
+def test_equal_scores_of_a_batch_come_smaller_id_first_beside_a_removed_row(tmp_path):
+    row = unit(np.random.default_rng(6), 1)
+    index, _ = reopened(tmp_path)
+    index.add(np.arange(1, 21), np.repeat(row, 20, axis=0))
+    index.save(Cursor(1, f"{1:016x}"))
+    index.remove(np.array([2, 20]))
+    for queries in (1, 8):
+        hits = index.search(np.repeat(row, queries, axis=0), 3)
+        assert hits.ids.tolist() == [[1, 3, 4]] * queries
+
+
 def test_it_searches_where_torch_has_replaced_the_methods_of_faiss(tmp_path):
     import faiss.contrib.torch_utils  # noqa: F401  # as pytorch-metric-learning does
 

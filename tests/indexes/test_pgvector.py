@@ -159,7 +159,7 @@ def test_a_server_that_was_restarted_is_used_again(gallery, postgres, caplog):
         gallery.enrol("notes", "weather", "rain in the hills")
         assert best(gallery, "rain in the hills") == "weather"
         assert "does not answer" in caplog.text
-        assert "until it answers, the store is searched instead" in caplog.text
+        assert "until that is mended, gallery notes is searched in the store" in caplog.text
         assert "hush" not in caplog.text
         assert {c.check: c.ok for c in gallery.doctor()}["index notes"] is False
     finally:
@@ -378,6 +378,26 @@ def test_a_vacuum_beside_an_open_view_leaves_what_was_purged(root, sql, address)
         sql(f"VACUUM {table_of(sql)}")
         sql("SELECT pg_stat_force_next_flush()")
         assert "VACUUM" in PgVector().remains(KEY, root=root)
+
+
+def test_a_vacuum_clears_the_graph_of_the_few_rows_that_were_purged(
+    root, sql, postgres, monkeypatch
+):
+    monkeypatch.setattr(building, "SCANNED_FLOATS", 100)
+    saved(root, count=6_000).build(ignore_progress)
+    secret = rows(6_000)[2].tobytes()
+
+    def traces():
+        sql("CHECKPOINT")
+        files = [path for path in (postgres.folder / "data" / "base").rglob("*") if path.is_file()]
+        return sum(path.read_bytes().count(secret) for path in files)
+
+    assert traces() == 2  # table and graph
+    PgVector().purge(KEY, ids(6_000)[2:3], root=root, seq=2)
+    sql(f"VACUUM {table_of(sql)}")
+    sql("SELECT pg_stat_force_next_flush()")
+    assert PgVector().remains(KEY, root=root) == ""
+    assert traces() == 0
 
 
 def test_a_table_that_was_dropped_by_hand_hinders_no_purge(root, sql):

@@ -84,3 +84,29 @@ def test_any_changes_are_answered_as_by_a_dictionary(changes, memory):
             )
         unsaved.clear()
         assert not len(unsaved)
+
+
+def test_a_full_disk_loses_no_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(unsaved_rows, "MEMORY_FLOATS", 0)
+    monkeypatch.setattr(unsaved_rows, "SMALL_BLOCK", 1)
+    unsaved = UnsavedRows(tmp_path)
+
+    def full(**_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(unsaved_rows.tempfile, "TemporaryFile", full)
+    for number in range(4):
+        unsaved.add(np.array([number]), rows_of(np.arange(1), number))
+    assert unsaved.added.tolist() == [0, 1, 2, 3]
+
+
+def test_single_rows_fill_a_file_no_more_than_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(unsaved_rows, "MEMORY_FLOATS", 0)
+    monkeypatch.setattr(unsaved_rows, "SMALL_BLOCK", 10)
+    unsaved = UnsavedRows(tmp_path)
+    for number in range(500):
+        unsaved.add(np.array([number]), rows_of(np.arange(1), number))
+    assert unsaved._file.seek(0, 2) <= 500 * DIM * 4
+    unsaved.add(np.empty(0, np.int64), np.empty((0, DIM), np.float32))
+    assert unsaved.added.tolist() == list(range(500))
+    unsaved.clear()

@@ -81,7 +81,9 @@ def test_a_small_gallery_is_scanned_while_the_server_is_away(notes, depot, monke
     monkeypatch.setattr(live_index, "RETRY_SECONDS", 0.0)
     with sk.Workspace(notes.root) as later:
         assert [best(later, text) for text in TEXTS.values()] == list(TEXTS)
-        assert caplog.text.count("until it answers, the store is searched instead") == 1
+        assert (
+            caplog.text.count("until that is mended, gallery notes is searched in the store") == 1
+        )
         assert later.index_stats("notes")["structure"] == "scan of the store"
         assert later.enrol("notes", "anna", "a new one").status == "enrolled"
         assert best(later, "a new one") == "anna"
@@ -100,7 +102,8 @@ def test_a_server_that_dies_while_it_is_used_is_done_without(notes, depot, monke
     monkeypatch.setattr(Depot.index, "search", fail)
     assert best(notes, "one and one") == "sums"
     assert (
-        "the depot has burnt down; until it answers, the store is searched instead" in caplog.text
+        "the depot has burnt down; until that is mended, gallery notes is searched in the store"
+        in caplog.text
     )
 
 
