@@ -179,7 +179,7 @@ def _lists(content: NDArray[np.uint8], places: Places) -> Iterator[tuple[int, ND
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Where a codes file holds some rows: (m,) each."""
+    """Places of some rows in a codes file: (m,) each."""
 
     blocks: NDArray[np.int64]  # offset of the block of codes
     places: NDArray[np.int64]  # of the code in its block

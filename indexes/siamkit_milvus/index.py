@@ -42,7 +42,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an index saves: a key on a server."""
+    """A key on a server, and what an index needs to save there."""
 
     server: Server
     key: str

@@ -1,4 +1,4 @@
-"""What a collection holds, on record: aliases of it, whose names carry cursors.
+"""Records of what a collection holds: aliases of it, whose names carry cursors.
 
 Milvus has no transaction over rows and a cursor, and no compare-and-set. It does have names that it
 keeps consistently, adds and removes one by one, and returns with the description of a collection:

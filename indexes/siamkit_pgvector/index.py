@@ -33,7 +33,7 @@ COUNTED_ROWS = 200_000  # rows of the largest table that is counted when it is o
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an index is, and whose it is."""
+    """A key on a server, and the store that owns it."""
 
     key: str
     dim: int

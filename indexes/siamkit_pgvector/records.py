@@ -1,4 +1,4 @@
-"""What stands on the server of each key, in the table siamkit.indexes: a row per key.
+"""The table siamkit.indexes: a row per key, of what the server has of it.
 
 The row is locked by whoever changes the key's rows, and changed in the same transaction.
 """
@@ -43,7 +43,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a table holds."""
+    """One row: a table, and what it holds."""
 
     key: str
     name: str  # of the table

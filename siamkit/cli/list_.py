@@ -71,7 +71,7 @@ def list_(
 
 
 class _FirstHoldings:
-    """What the first identities hold, counted as it passes."""
+    """Sums of what the identities hold, counted as they pass."""
 
     def __init__(self, holdings: Iterator[sk.Holding], limit: int | None) -> None:
         self.holdings, self.limit = holdings, limit

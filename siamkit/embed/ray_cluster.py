@@ -42,7 +42,7 @@ _token: dict[str, str] = {}  # of every Ray that this process starts
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a worker is to run."""
+    """A machine for a worker."""
 
     name: str  # of the worker there, for people
     cores: int  # its threads

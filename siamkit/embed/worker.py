@@ -49,7 +49,7 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What must be equal in two processes whose vectors are compared."""
+    """Versions and a fingerprint that processes must share for vectors to be comparable."""
 
     siamkit: str  # version
     plugins: tuple[str, ...]  # of the modality and the detector, with their packages

@@ -22,7 +22,7 @@ from siamkit.flows.query import FIRST, open_query
 from siamkit.io.presentable import Presentable
 from siamkit.io.sources import shorten
 from siamkit.protocols import Source
-from siamkit.store import Gallery, Store, galleries, labels, templates
+from siamkit.store import Gallery, Store, change_log, galleries, labels
 from siamkit.store.gallery_vectors import GalleryVectors, load_vectors
 from siamkit.store.live_index import LiveIndex
 from siamkit.types import Cursor, Decision, Objection, Quality, Region
@@ -221,7 +221,7 @@ class Classifier:
 
 def _read_state(store: Store, gallery: Gallery) -> tuple[Cursor, list[tuple[str, int]]]:
     with store.read():
-        return templates.last_change(store, gallery), labels.of_gallery(store, gallery)
+        return change_log.last_change(store, gallery), labels.of_gallery(store, gallery)
 
 
 def _label_regions(enrolled: GalleryVectors) -> LabelledVectors:

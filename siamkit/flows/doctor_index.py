@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from siamkit.errors import SiamkitError
 from siamkit.flows.checkups import Checkup
 from siamkit.protocols import Builds, Index, Purges
-from siamkit.store import Gallery, Store, galleries, templates
+from siamkit.store import Gallery, Store, change_log, galleries, templates
 from siamkit.store.index_servers import has_server
 from siamkit.store.live_index import LiveIndex
 from siamkit.store.saved_indexes import backend_of, key_of, prefix_of
@@ -38,9 +38,9 @@ def _server(store: Store, gallery: Gallery) -> Iterator[Checkup]:
             key_of(store, gallery, backend),
             gallery.space.dim,
             root=root,
-            known=lambda cursor: templates.has_change(store, gallery.id, cursor),
+            known=lambda cursor: change_log.has_change(store, gallery.id, cursor),
         )
-        head = templates.last_change(store, gallery)
+        head = change_log.last_change(store, gallery)
     try:
         facts = index.describe()
         yield Checkup(f"server of {gallery.name}", True, str(facts.get("server", gallery.index)))

@@ -83,5 +83,5 @@ class Verification(Presentable):
 
     @property
     def probability(self) -> float | None:
-        """That the two are the same; None if nothing measured it."""
+        """The probability that the two are the same; None if nothing measured it."""
         return self.verdict.probability

@@ -1,4 +1,4 @@
-"""What a store holds already of samples that are about to be added."""
+"""Samples that are about to be added, compared with what a store holds already."""
 
 from __future__ import annotations
 

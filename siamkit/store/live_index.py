@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from typing import TypeVar
 
-from siamkit.errors import IndexUnavailable, StoreError
+from siamkit.errors import IndexUnavailable
 from siamkit.protocols import Index
-from siamkit.store import Gallery, Store, erasures, templates
+from siamkit.store import Gallery, Store, change_log, erasures, templates
 from siamkit.store.exact_scan import ExactScan
 from siamkit.store.open_index import OpenIndex
 from siamkit.store.rescore import StoredScores, score_by_store
-from siamkit.store.saved_indexes import backend_of, drop_forgotten, key_of, prefix_of
+from siamkit.store.saved_indexes import backend_of, drop_forgotten, key_of
 from siamkit.store.templates import Owner
 from siamkit.types import Cursor, Hits, Progress, Vectors, ignore_progress
 
@@ -84,7 +84,7 @@ class LiveIndex:
         if store.writable:
             drop_forgotten(store, gallery)
         with store.read():
-            return self._open_known(lambda cursor: templates.has_change(store, gallery.id, cursor))
+            return self._open_known(lambda cursor: change_log.has_change(store, gallery.id, cursor))
 
     def _open_known(self, known: Callable[[Cursor], bool]) -> tuple[Index, list[str]]:
         backend = backend_of(self.gallery)
@@ -255,7 +255,7 @@ class LiveIndex:
     def _catch_up(self) -> None:
         """Apply the changes that this view of the store has, and the index does not."""
         store, gallery, state = self.store, self.gallery, self._state
-        head = templates.last_change(store, gallery)
+        head = change_log.last_change(store, gallery)
         if state.scans:
             if time.monotonic() < state.scans_until:
                 return
@@ -272,7 +272,7 @@ class LiveIndex:
             for ids, vectors in templates.blocks(store, gallery):
                 state.index.add(ids, vectors)
         else:
-            for ids, vectors, removed in templates.changed_since(store, gallery, state.applied):
+            for ids, vectors, removed in change_log.changed_since(store, gallery, state.applied):
                 state.index.remove(removed)
                 state.index.add(ids, vectors)
         state.applied = head
@@ -289,24 +289,10 @@ class LiveIndex:
         return self._open()[0]
 
     def _is_known(self, cursor: Cursor) -> bool:
-        return not cursor.seq or templates.has_change(self.store, self.gallery.id, cursor)
+        return not cursor.seq or change_log.has_change(self.store, self.gallery.id, cursor)
 
 
 def _elsewhere(read: Callable[[], T]) -> T:
     """Read the store in another thread, which has a connection and a view of its own: of now."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(read).result()
-
-
-def rebuild(store: Store, gallery: Gallery, progress: Progress = ignore_progress) -> LiveIndex:
-    """Rebuild the index from the store. Raises StoreError if it cannot be saved or built."""
-    backend = backend_of(gallery)
-    try:
-        store.create_index_root()
-        backend.drop(prefix_of(store, gallery.id, backend), root=store.index_root)
-        live = LiveIndex(store, gallery, save=False, announce=False)
-        live.save()
-        live.build(progress)
-    except (OSError, RuntimeError) as error:
-        raise StoreError(f"the index of {gallery.name} cannot be saved: {error}") from error
-    return live

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from siamkit.errors import BadInput, IndexUnavailable, PluginError, SiamkitError
 from siamkit.host import registry
 from siamkit.protocols import IndexBackend, Purges
-from siamkit.store import erasures, galleries, templates
+from siamkit.store import change_log, erasures, galleries, templates
 from siamkit.store.database import Store
 from siamkit.store.erasures import Erasure
 from siamkit.store.galleries import DEFAULT_INDEX, Gallery, index_prefix
@@ -107,7 +107,7 @@ def _purge(store: Store, erasure: Erasure, index: str) -> None:
     if not isinstance(backend, Purges) or not templates.has_any(store, gallery_id):
         drop(store, gallery_id, index)
         return
-    gone = templates.removed_between(store, gallery_id, erasure.first, erasure.seq)
+    gone = change_log.removed_between(store, gallery_id, erasure.first, erasure.seq)
     backend.purge(prefix_of(store, gallery_id, backend), gone, root=root, seq=erasure.seq)
 
 
@@ -152,7 +152,7 @@ def drop_erased(store: Store) -> tuple[list[Erasure], Exception | None]:
     for file in saved:
         is_of_gallery = file.gallery_id in floors and floors[file.gallery_id][0] == file.backend
         if not is_of_gallery or (
-            file.cursor and not templates.has_change(store, file.gallery_id, file.cursor)
+            file.cursor and not change_log.has_change(store, file.gallery_id, file.cursor)
         ):
             _drop(store, file.gallery_id, file.backend, None)
     return erased, obstacle

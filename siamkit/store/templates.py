@@ -1,50 +1,30 @@
-"""Templates as arrays, and the change log that every index replays.
+"""Templates as arrays.
 
 Damaged templates are left out of every array, and a line is logged for each: see `checked`.
 """
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from siamkit.errors import BadInput, StoreError
+from siamkit.errors import BadInput
 from siamkit.store import calibrations, erasures, galleries, uploads
 from siamkit.store.checked import TIES, fits, is_tied, sound_templates, template_checksum
 from siamkit.store.database import Store
 from siamkit.store.galleries import Gallery, GalleryEncoder
 from siamkit.store.identities import drop_all_empty, find
-from siamkit.store.sqlite_errors import MEND
-from siamkit.types import Cursor, Ids, Vectors
+from siamkit.types import Ids, Vectors
 
 ROWS_PER_BLOCK = 20_000  # templates in memory at once: 40 MB of 512 numbers, and as rows again
-NONCE = re.compile("[0-9a-f]{16}")  # of a change, as the schema makes it
 IDS_PER_QUERY = 500  # ids per query, far below SQLite's limit on parameters
 # For `sound_templates`: a sample without a template is as damaged as one whose template is.
 OF_SAMPLES = """
 SELECT s.id, t.vector, t.crc32, s.id FROM samples s LEFT JOIN templates t
   ON t.sample_id = s.id AND t.gallery_id = s.gallery_id
 """
-
-
-def last_change(store: Store, gallery: Gallery) -> Cursor:
-    """Return the gallery's last change; Cursor() if it never had one."""
-    query = "SELECT seq, nonce FROM changes WHERE gallery_id = ? ORDER BY seq DESC LIMIT 1"
-    row = store.fetch_one(query, gallery.id)
-    if row is None:
-        return Cursor()
-    if not (fits(Cursor, row) and NONCE.fullmatch(row[1])):  # it becomes part of a file's name
-        raise StoreError(f"{store.path} is damaged: its log ends in a bad row", hint=MEND)
-    return Cursor(*row)
-
-
-def has_change(store: Store, gallery_id: int, cursor: Cursor) -> bool:
-    """Return True if this exact change is in the log; one of a restored backup is not."""
-    query = "SELECT 1 FROM changes WHERE seq = ? AND nonce = ? AND gallery_id = ?"
-    return store.fetch_one(query, cursor.seq, cursor.nonce, gallery_id) is not None
 
 
 def count(store: Store, gallery: Gallery) -> int:
@@ -95,46 +75,6 @@ def damaged(
             done += len(part)
             progress(done)
     return sample_ids
-
-
-def changed_since(
-    store: Store, gallery: Gallery, cursor: Cursor
-) -> Iterator[tuple[Ids, Vectors, Ids]]:
-    """Yield what to add (ids, vectors) and what to remove (ids) to follow the log from `cursor`.
-
-    A block at a time, in rising order of id; of one moment, as `blocks`. The final state is read
-    from the templates themselves, so replaying is idempotent.
-    """
-    import numpy as np
-
-    touched = _touched(store, gallery.id, "seq > ?", cursor.seq)
-    for start in range(0, len(touched), ROWS_PER_BLOCK):
-        part = touched[start : start + ROWS_PER_BLOCK]
-        ids, vectors = by_id(store, gallery, part.tolist())
-        yield ids, vectors, np.setdiff1d(part, ids)
-
-
-def removed_between(store: Store, gallery_id: int, first: int, last: int) -> Ids:
-    """Return the ids of the templates that changes after `first` and up to `last` have removed."""
-    import numpy as np
-
-    query = (
-        "SELECT DISTINCT template_id FROM changes c WHERE gallery_id = ? AND seq > ? AND seq <= ?"
-        " AND NOT EXISTS (SELECT 1 FROM templates WHERE id = c.template_id)"
-    )
-    with store.read() as db:
-        rows = db.execute(query, (gallery_id, first, last))
-        return np.sort(np.fromiter((template_id for (template_id,) in rows), np.int64))
-
-
-def _touched(store: Store, gallery_id: int, condition: str, *values: int) -> Ids:
-    """Return the ids of the templates that some changes are about, each once, in rising order."""
-    import numpy as np
-
-    query = f"SELECT DISTINCT template_id FROM changes WHERE gallery_id = ? AND {condition}"
-    with store.read() as db:
-        rows = db.execute(query, (gallery_id, *values))
-        return np.sort(np.fromiter((template_id for (template_id,) in rows), np.int64))
 
 
 def insert(db: sqlite3.Connection, gallery: Gallery, sample_id: int, vector: Vectors) -> None:

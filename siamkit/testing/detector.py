@@ -86,7 +86,7 @@ def mask_fits_box(subject: DetectorSubject) -> None:
 
 @rule("add the label to `labels`; a label is a text, and stands there once", find_gives_regions)
 def labels_are_declared(subject: DetectorSubject) -> None:
-    """If `labels` names the labels, no region has another."""
+    """No region has a label that `labels` does not name."""
     if (labels := getattr(subject.plugin, "labels", None)) is None:
         raise NotRun("it declares no labels")
     are_texts = all(isinstance(label, str) and label for label in labels)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from siamkit.store import galleries
 from siamkit.store.index_servers import reaching_server
-from siamkit.store.live_index import rebuild
+from siamkit.store.rebuild import rebuild
 from siamkit.store.saved_indexes import backend_of, change, load_backend
 from siamkit.types import Progress, ignore_progress
 from siamkit.workspace.base import OpenStore

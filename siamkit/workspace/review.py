@@ -11,7 +11,7 @@ from siamkit.errors import BadInput, SiamkitError
 from siamkit.io import sources
 from siamkit.io.sources import InMemory
 from siamkit.sdk import regions
-from siamkit.store import galleries, reviews, templates, uploads
+from siamkit.store import change_log, galleries, reviews, uploads
 from siamkit.store.reviews import Choice, Review, Unknown
 from siamkit.types import Decision, Prompt
 from siamkit.workspace.library import LibraryMethods
@@ -73,7 +73,7 @@ class ReviewMethods(MeasuringMethods, QueryMethods, LibraryMethods):
             >>> ws.last_change("questions") > 0
             True
         """
-        return templates.last_change(self.store, galleries.get(self.store, gallery)).seq
+        return change_log.last_change(self.store, galleries.get(self.store, gallery)).seq
 
     def reviews(self, gallery: str) -> list[Review]:
         """List the decisions about a gallery, oldest first.

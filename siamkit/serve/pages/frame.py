@@ -1,4 +1,4 @@
-"""What all pages share: templates, forms, notices, errors in place, security headers."""
+"""The common parts of all pages: templates, forms, notices, errors in place, security headers."""
 
 from __future__ import annotations
 

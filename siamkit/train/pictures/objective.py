@@ -1,4 +1,4 @@
-"""What a picture is painted towards: the content of one, the style of others."""
+"""The aim of a painted picture: the content of one, the style of others."""
 
 from __future__ import annotations
 
