@@ -119,6 +119,19 @@ def test_a_large_gallery_is_not_scanned(notes, shell, depot, monkeypatch):
     assert "the index of gallery notes is not up to date" in done.err
 
 
+def test_doctor_names_the_server_that_a_deletion_waits_for(notes, shell, depot):
+    aside = depot.rename(depot.with_name("aside"))
+    done = shell("forget", "sums", "--yes", "--store", notes.root)
+    assert (done.code, "traces remain on the server" in done.err) == (0, True)
+    done = shell("doctor", "--json", "--store", notes.root)
+    (check,) = [check for check in json.loads(done.out) if check["check"] == "deletions"]
+    assert "still on a server" in check["found"]
+    assert "open the depot" in check["hint"]
+    aside.rename(depot)
+    shell("doctor", "--store", notes.root)
+    assert erasures.pending(notes.store) == []
+
+
 def test_another_index_takes_over_from_a_server_that_is_away(notes, depot, caplog):
     depot.rename(depot.with_name("aside"))
     assert notes.rebuild_index("notes", index="faiss")["index"] == "faiss"
