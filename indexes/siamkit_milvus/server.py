@@ -64,8 +64,8 @@ class Server:
                 raise
             raise IndexUnavailable(
                 f"the Milvus server at {self} {_reason(error)}",
-                hint=f"start it, or correct {variable_of(NAME)};"
-                " `siamkit index rebuild GALLERY --index faiss` goes on without a server",
+                hint=f"start it, or give its address again, by {variable_of(NAME)} or"
+                " --index-address; or do without it: `siamkit index rebuild GALLERY --index faiss`",
             ) from error
 
 

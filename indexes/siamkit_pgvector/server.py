@@ -196,7 +196,10 @@ class Server:
             hint = "correct the user or password in SIAMKIT_PGVECTOR or --index-address"
         elif not state or state.startswith(("08", "57P", "3D")):  # connection, database
             text = f"the pgvector server at {self.shown} does not answer: {line}"
-            hint = "start it, or give its address again, by SIAMKIT_PGVECTOR or --index-address"
+            hint = (
+                "start it, or give its address again, by SIAMKIT_PGVECTOR or --index-address; or do"
+                " without it: `siamkit index rebuild GALLERY --index faiss`"
+            )
         return IndexUnavailable(text, hint=hint)
 
 

@@ -112,6 +112,8 @@ def _init(workers: int | str, local: dict[str, Any]) -> None:
         with warnings.catch_warnings(action="ignore"):
             ray.init(address, **options)
     except (Exception, SystemExit) as error:
+        if workers == "auto" and isinstance(error, ConnectionError):
+            raise SiamkitError("no Ray runs on this machine", hint=_hint_for(error)) from error
         where = "Ray does not start" if isinstance(workers, int) else f"no Ray at {workers}"
         raise SiamkitError(f"{where}: {_in_short(error)}", hint=_hint_for(error)) from error
     else:  # we say in a line of ours what happens to workers

@@ -207,7 +207,10 @@ def _naming_what_is_absent(place: Place) -> Iterator[None]:
     except Exception as error:
         absent = re.search(r"No module named '([\w.]+)'", str(error))
         if absent is None:
-            raise SiamkitError(f"{place.name} does not start: {last_line(error)}") from error
+            raise SiamkitError(
+                f"{place.name} does not start: {last_line(error)}",
+                hint="run the same command again; the head's log in /tmp/ray says more",
+            ) from error
         raise SiamkitError(
             f"{place.name} cannot run siamkit: it has no package {absent[1]}",
             hint=f"`pip install siamkit=={__version__}` on every machine of the cluster, for the"

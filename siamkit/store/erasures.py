@@ -36,6 +36,12 @@ def note(store: Store, gallery_id: int, first: int) -> None:
     db.execute(f"UPDATE galleries SET floor = {_HEAD} WHERE id = ?1", (gallery_id,))
 
 
+def give_up(store: Store, gallery_id: int, index: str) -> None:
+    """Wait no longer for the index that a gallery had to erase what is there; `index` is next."""
+    with store.write() as db:
+        db.execute('UPDATE erasures SET "index" = ? WHERE gallery_id = ?', (index, gallery_id))
+
+
 def disturb_all(db: sqlite3.Connection) -> None:
     """Note that rows of any page may have been moved; spares bulk deletions a note per row."""
     db.execute("INSERT OR IGNORE INTO disturbed VALUES (0, '', 0)")

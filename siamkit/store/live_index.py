@@ -100,8 +100,10 @@ class LiveIndex:
             state.is_closed = True  # the next search opens it again: it may have been replaced
             raise IndexUnavailable(str(error), hint=hint) from error
         if not state.scans_until:
+            cure = f" ({error.hint})" if error.hint else ""
             log.warning(
                 f"{error}; until that is mended, gallery {gallery.name} is searched in the store"
+                f"{cure}"
             )
         if not state.scans:
             with suppress(IndexUnavailable):

@@ -64,7 +64,7 @@ def change(store: Store, gallery: Gallery, index: str) -> Gallery:
     """Switch a gallery to another index backend, and delete the old one's files.
 
     Raises BadInput if the new one is not installed. If the old one is not, or its server is away,
-    what it has saved stays, and a line is logged.
+    what it has saved stays, deleted vectors too, and a line is logged.
     """
     load_backend(index)
     if gallery.index not in _installed():
@@ -77,7 +77,11 @@ def change(store: Store, gallery: Gallery, index: str) -> Gallery:
             drop(store, gallery.id, gallery.index)
         except IndexUnavailable as error:
             prefix = prefix_of(store, gallery.id, load_backend(gallery.index))
-            log.warning(f"what index {gallery.index} has saved as {prefix}… stays there: {error}")
+            log.warning(
+                f"what index {gallery.index} has saved as {prefix}…, deleted vectors too, stays"
+                f" there until you delete it by hand: {error}"
+            )
+            erasures.give_up(store, gallery.id, index)
     galleries.set_index(store, gallery, index)
     return galleries.get(store, gallery.name)
 

@@ -134,9 +134,16 @@ def test_doctor_names_the_server_that_a_deletion_waits_for(notes, shell, depot):
 
 def test_another_index_takes_over_from_a_server_that_is_away(notes, depot, caplog):
     depot.rename(depot.with_name("aside"))
+    notes.forget("sums")
+    assert erasures.pending(notes.store)
     assert notes.rebuild_index("notes", index="faiss")["index"] == "faiss"
-    assert f"index depot has saved as {notes.store.own_id}-g1-… stays there" in caplog.text
+    assert f"index depot has saved as {notes.store.own_id}-g1-…, deleted vectors" in caplog.text
     assert best(notes, "hello there") == "greeting"
+    with sk.Workspace(notes.root) as later:
+        caplog.clear()
+        later.delete_gallery("notes")
+        assert erasures.pending(later.store) == []
+    assert caplog.text == ""
 
 
 def test_a_restored_backup_replaces_what_the_server_holds(notes, depot, tmp_path):

@@ -40,8 +40,9 @@ index = click.option(
 index_address = click.option(
     "--index-address",
     metavar="ADDRESS",
-    help="Of the server that --index saves to (postgresql://…). The store keeps it, for its owner"
-    " alone to read; others see it in `ps`, so set SIAMKIT_PGVECTOR if it has a password.",
+    help="Of the server that --index saves to: postgresql://… or http://…. The store keeps it, for"
+    " its owner alone to read; others see it in `ps`, so set SIAMKIT_PGVECTOR or SIAMKIT_MILVUS"
+    " instead if it has a password.",
 )
 workers = click.option(
     "--workers",
