@@ -31,7 +31,10 @@ def forget(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Delete an identity or a sample: from SQLite, from the index, and from freed disk pages."""
+    """Delete an identity or a sample: from SQLite, from the index, and from freed disk pages.
+
+    It asks first at a terminal; a script is not asked.
+    """
     if (label is None) == (sample is None) or (sample is not None and gallery):
         raise click.UsageError("Give either LABEL [--gallery NAME] or --sample ID.")
     if sample is not None:
