@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamkit.sdk.nearest import merge_hits
+from siamkit.sdk.nearest import best_hits, merge_hits
 from siamkit.types import Cursor, Hits
 from siamkit_faiss import saving, structure
 from siamkit_faiss.additions import Additions
@@ -139,7 +139,8 @@ class FaissIndex:
     def _search_saved(self, vectors: Vectors, k: int) -> tuple[Vectors, NDArray[np.int64]]:
         """Find the k nearest rows of the snapshot: by codes, then exactly among candidates.
 
-        More hits than the parameters were measured with need more candidates, of more lists.
+        More hits than the parameters were measured with need more candidates, of more lists. Where
+        a product of matrices costs less for a batch, all rows are scored.
         """
         assert self._opened
         rows, codes, built = self._opened.rows, self._opened.codes, self._opened.card.codes
@@ -148,7 +149,9 @@ class FaissIndex:
         if not (codes and built) or count * SCANNED_SHARE > len(rows.ids):
             return rows.search(vectors, k)
         nprobe = min(codes.index.nlist, math.ceil(built.nprobe * math.sqrt(effort)))
+        share = nprobe / codes.index.nlist
+        if structure.products_are_cheaper(len(vectors), rows, share, count):
+            return rows.search(vectors, k)
         candidates = structure.find_candidates(codes.index, vectors, count, nprobe, rows)
-        scores = rows.score(vectors, candidates)
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(scores, best, 1), np.take_along_axis(candidates, best, 1)
+        hits = best_hits(candidates, rows.score(vectors, candidates), k)
+        return hits.scores, hits.ids

@@ -128,6 +128,15 @@ def test_equal_scores_of_a_batch_come_smaller_id_first_beside_a_removed_row(tmp_
         assert hits.ids.tolist() == [[1, 3, 4]] * queries
 
 
+def test_a_large_batch_for_many_hits_is_answered_exactly(tmp_path, small, monkeypatch):
+    rows = clustered(4_000)
+    index = built(tmp_path, rows)
+    monkeypatch.setattr(structure, "PRODUCT_FROM", 16)
+    monkeypatch.setattr("siamkit_faiss.index.SCANNED_SHARE", 1)
+    nearest = np.argsort(-(rows[:16] @ rows.T), axis=1, kind="stable")[:, :30] + 1
+    assert index.search(rows[:16], 30).ids.tolist() == nearest.tolist()
+
+
 def test_it_searches_where_torch_has_replaced_the_methods_of_faiss(tmp_path):
     import faiss.contrib.torch_utils  # noqa: F401  # as pytorch-metric-learning does
 
