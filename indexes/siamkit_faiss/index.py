@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamkit.sdk.nearest import best_hits, merge_hits
+from siamkit.sdk.nearest import best_hits, merge_hits, no_hits
 from siamkit.types import Cursor, Hits
 from siamkit_faiss import saving, structure
 from siamkit_faiss.additions import Additions
@@ -69,8 +69,7 @@ class FaissIndex:
         """
         bound_threads()
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        shape = (len(vectors), 0)
-        parts = [Hits(np.empty(shape, np.int64), np.empty(shape, np.float32))]
+        parts = [no_hits(len(vectors))]
         for segment in self._segments():
             if within is not None:
                 scores, rows = segment.search_within(vectors, k, within)

@@ -8,7 +8,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from siamkit.sdk.nearest import best_hits
+from siamkit.sdk.nearest import best_hits, merge_hits, no_hits
+from siamkit.types import Hits
 
 if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
@@ -99,17 +100,12 @@ class Segment:
         """Find the k nearest rows of each of (n, dim) queries among those of some ids."""
         rows = self.find(ids)
         step = max(1, GATHERED // self.vectors.shape[1])
-        scores = np.full((len(queries), 0), -np.inf, np.float32)
-        numbers = np.full((len(queries), 0), -1, np.int64)
+        hits = no_hits(len(queries))
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
-            block_scores, block = _scan(queries, self.vectors[part], min(k, len(part)), None)
-            scores = np.concatenate([scores, block_scores], axis=1)
-            numbers = np.concatenate([numbers, part[block]], axis=1)
-            best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-            scores = np.take_along_axis(scores, best, axis=1)
-            numbers = np.take_along_axis(numbers, best, axis=1)
-        return scores, numbers
+            scores, block = _scan(queries, self.vectors[part], min(k, len(part)), None)
+            hits = merge_hits([hits, Hits(part[block], scores)], k)
+        return hits.scores, hits.ids
 
     def score(self, queries: Vectors, rows: NDArray[np.int64]) -> Vectors:
         """Return the exact (n, m) scores of (n, dim) queries and (n, m) row numbers; -inf for -1.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamkit.errors import IndexUnavailable
-from siamkit.sdk.nearest import best_hits, merge_hits
+from siamkit.sdk.nearest import best_hits, merge_hits, no_hits
 from siamkit.sdk.unsaved_rows import UnsavedRows
 from siamkit.types import Cursor, Hits
 from siamkit_milvus.collection import SCANNED_ROWS, Collection, create, find, name_of
@@ -169,8 +169,7 @@ class MilvusIndex:
 
     def _search_saved(self, vectors: Vectors, k: int, within: Ids | None) -> Hits:
         """Find the best of the collection: the k of each vector are among these (n, m) hits."""
-        saved, shape = self._saved, (len(vectors), 0)
-        nothing = Hits(np.empty(shape, np.int64), np.empty(shape, np.float32))
+        saved, nothing = self._saved, no_hits(len(vectors))
         if saved is None or not saved.record.last or not len(vectors):
             return nothing
         self._require_sound(saved)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from siamkit.errors import IndexUnavailable
-from siamkit.sdk.nearest import merge_hits
+from siamkit.sdk.nearest import merge_hits, no_hits
 from siamkit.sdk.server_address import read_address
 from siamkit.sdk.unsaved_rows import UnsavedRows
 from siamkit.types import Cursor, Hits
@@ -145,10 +145,9 @@ class PgVectorIndex:
         """
         vectors = np.ascontiguousarray(vectors, np.float32)
         masked = self._changes.ids()
-        shape = (len(vectors), 0)
-        none = Hits(np.empty(shape, np.int64), np.empty(shape, np.float32))
+        nothing = no_hits(len(vectors))
         if not len(vectors):
-            return merge_hits([none], k)
+            return merge_hits([nothing], k)
 
         def find(table: Table) -> Hits:
             if within is not None:
@@ -156,7 +155,7 @@ class PgVectorIndex:
             graph = self._record.graph if self._record and self._record.graph.name else None
             return table.search(vectors, k, last=self._last, masked=masked, graph=graph)
 
-        saved = self._ask(find, none)
+        saved = self._ask(find, nothing)
         return merge_hits([saved, self._changes.search(vectors, k, within)], k)
 
     def due(self) -> bool:

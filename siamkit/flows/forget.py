@@ -72,12 +72,11 @@ def finish_erasing(store: Store, *, wait_seconds: float = 0.0) -> Exception | No
     while True:
         with store.writing:  # two threads that rewrite the database would be in each other's way
             erased, obstacle = saved_indexes.drop_erased(store)
-            if not isinstance(obstacle, BlockingIOError) or time.monotonic() > deadline:
-                if erased or obstacle:
-                    obstacle = _remove_traces(store, erased, obstacle, wait_seconds)
-                    if not wait_seconds:  # a process was killed that may not have deleted its files
-                        uploads.sweep(store)
-                break
+            waits = isinstance(obstacle, BlockingIOError) and time.monotonic() < deadline
+            if not waits and (erased or obstacle):
+                obstacle = _remove_traces(store, erased, obstacle, wait_seconds)
+        if not waits:
+            break
         time.sleep(RETRY_SECONDS)
     if wait_seconds:
         _note_remains(store, erased)
@@ -99,6 +98,8 @@ def _remove_traces(
             f"deleted, but traces remain {where}: {obstacle};"
             " the next command that opens the store tries again"
         )
+    if not wait_seconds:  # a process was killed that may not have deleted its files
+        uploads.sweep(store)
     return obstacle
 
 

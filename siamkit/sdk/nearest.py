@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from siamkit.types import Ids, Vectors
 
 
+def no_hits(queries: int) -> Hits:
+    """Return (queries, 0) hits: of a part that holds nothing."""
+    import numpy as np
+
+    return Hits(np.empty((queries, 0), np.int64), np.empty((queries, 0), np.float32))
+
+
 def best_hits(ids: Ids, scores: Vectors, k: int) -> Hits:
     """Return the k ≥ 1 best of (n, m) scores as (n, k) hits: best first, equal scores by id.
 
@@ -31,11 +38,12 @@ def best_hits(ids: Ids, scores: Vectors, k: int) -> Hits:
         scores = np.take_along_axis(scores, places, axis=1)
     by_id = np.where(ids < 0, np.iinfo(np.int64).max, ids)
     order = np.lexsort((by_id, -scores), axis=1)[:, :k]
-    missing = ((0, 0), (0, k - order.shape[1]))
-    return Hits(
-        np.pad(np.take_along_axis(ids, order, axis=1), missing, constant_values=-1),
-        np.pad(np.take_along_axis(scores, order, axis=1), missing, constant_values=-np.inf),
-    )
+    ids, scores = np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    if order.shape[1] < k:
+        missing = ((0, 0), (0, k - order.shape[1]))
+        ids = np.pad(ids, missing, constant_values=-1)
+        scores = np.pad(scores, missing, constant_values=-np.inf)
+    return Hits(ids, scores)
 
 
 def merge_hits(parts: Sequence[Hits], k: int) -> Hits:

@@ -10,11 +10,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamkit.sdk.nearest import best_hits, merge_hits
-from siamkit.types import Hits
+from siamkit.sdk.nearest import best_hits, merge_hits, no_hits
 
 if TYPE_CHECKING:
-    from siamkit.types import Ids, Vectors
+    from siamkit.types import Hits, Ids, Vectors
 
 MEMORY_FLOATS = 1 << 24  # 64 MB; what is added beyond goes to a temporary file
 SMALL_BLOCK = 2_000  # rows; additions up to this are joined, else each would be searched alone
@@ -91,8 +90,7 @@ class UnsavedRows:
 
         within: (m,) ids to search among; None for all.
         """
-        shape = (len(vectors), 0)
-        hits = Hits(np.empty(shape, np.int64), np.empty(shape, np.float32))
+        hits = no_hits(len(vectors))
         for ids, rows in self._blocks:
             if within is not None:
                 is_inside = np.isin(ids, within)

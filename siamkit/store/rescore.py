@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from siamkit.sdk.nearest import best_hits
 from siamkit.store import Gallery, Store, templates
 from siamkit.store.templates import Owner
 from siamkit.types import Hits, Vectors
@@ -41,13 +42,10 @@ def score_by_store(store: Store, gallery: Gallery, vectors: Vectors, hits: Hits)
     columns = np.searchsorted(ids, hits.ids).clip(0, len(ids) - 1)
     is_stored = ids[columns] == hits.ids
     scores = np.where(is_stored, np.take_along_axis(vectors @ stored.T, columns, axis=1), -np.inf)
-    by_id = np.where(is_stored, hits.ids, np.iinfo(np.int64).max)
-    order = np.lexsort((by_id, -scores), axis=1)
     with np.errstate(invalid="ignore"):
         off = np.abs(hits.scores - scores)[is_stored]
-    best = np.take_along_axis(np.where(is_stored, hits.ids, -1), order, axis=1)
     return StoredScores(
-        hits=Hits(best, np.take_along_axis(scores, order, axis=1)),
+        hits=best_hits(np.where(is_stored, hits.ids, -1), scores, hits.ids.shape[1]),
         owners=owners,
         proposed=hits.ids[is_stored],
         errors=np.nan_to_num(off, nan=np.inf),

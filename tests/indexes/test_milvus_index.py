@@ -233,23 +233,23 @@ def test_a_purge_amid_a_save_drops_what_was_pushed(log, monkeypatch, address):
     log.require_equal(log.open()[0])
 
 
-def test_a_killed_push_from_before_a_deletion_is_dropped(log):
+def die_in_a_push(log):
+    """Leave what a process leaves that is killed while it saves, and forget a row after that."""
     log.enrol(*range(1, 21))
     log.open()[0].save(log.head)
     (collection,) = log.collections()
     collection.add(new_record("push", log.head.seq))
     log.forget(3)
-    log.purge(3)
+
+
+def test_a_killed_push_from_before_a_deletion_is_dropped(log):
+    die_in_a_push(log)
     log.backend.drop(log.key, root=log.folder, below=log.head.seq)
     assert not log.collections()
 
 
 def test_a_purge_drops_what_a_killed_push_has_brought_back(log):
-    log.enrol(*range(1, 21))
-    log.open()[0].save(log.head)
-    (collection,) = log.collections()
-    collection.add(new_record("push", log.head.seq))
-    log.forget(3)
+    die_in_a_push(log)
     log.purge(3)
     assert not log.collections()
     log.require_equal(log.open()[0])
